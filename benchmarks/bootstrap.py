@@ -1,0 +1,150 @@
+"""``clusterctl bootstrap`` of 1 + 2 beside the same commands typed by hand. Goal: at most 1.25 times.
+
+    python benchmarks/bootstrap.py [PAIRS]
+
+Each run gets fresh machines, of a lab of its own that is taken away again; their boot is not counted. Both ways
+end when every node is Ready and the add-ons are. The order within a pair alternates.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from clusterctl.lab.lab import Lab, up
+from clusterctl.lab.shape import Shape
+from clusterctl.model.inventory import FlannelNetwork, load_inventory
+from clusterctl.render import document
+from clusterctl.steps.runtime import containerd_config, hosts_toml
+
+KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
+
+PREPARE = r"""
+set -eu
+sudo swapoff -a
+sudo systemctl mask swap.target
+printf 'overlay\nbr_netfilter\n' | sudo tee /etc/modules-load.d/kubernetes.conf
+printf 'net.bridge.bridge-nf-call-ip6tables = 1\nnet.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n' |
+  sudo tee /etc/sysctl.d/99-kubernetes.conf
+sudo sysctl --quiet --load /etc/sysctl.d/99-kubernetes.conf
+sudo apt-get -q update
+sudo DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends containerd
+curl -fsSL {repository}/Release.key | sudo tee /etc/apt/keyrings/kubernetes-apt-keyring.asc >/dev/null
+echo 'deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.asc] {repository}/ /' |
+  sudo tee /etc/apt/sources.list.d/kubernetes.list
+sudo apt-get -q update
+sudo DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends kubeadm kubelet kubectl
+sudo apt-mark hold kubeadm kubelet kubectl
+pause=$(kubeadm config images list --kubernetes-version {version} | grep /pause:)
+sudo mkdir -p /etc/containerd
+sed "s,@pause@,$pause," <<'CONFIG' | sudo tee /etc/containerd/config.toml >/dev/null
+{config}
+CONFIG
+{registries}
+sudo systemctl restart containerd
+"""
+REGISTRY = """sudo mkdir -p /etc/containerd/certs.d/{name}
+sudo tee /etc/containerd/certs.d/{name}/hosts.toml >/dev/null <<'HOSTS'
+{text}
+HOSTS"""
+
+
+def by_hand(lab: Lab) -> None:
+    """What an administrator types who knows every command beforehand."""
+    from clusterctl.model.facts import HostFacts
+    from clusterctl.model.situation import Situation
+    from clusterctl.steps.kubeadm import init_config
+
+    inventory = load_inventory(lab.inventory)
+    cluster = inventory.cluster
+    registries = "\n".join(
+        REGISTRY.format(name=name, text=hosts_toml(name, registry))
+        for name, registry in cluster.sources.registries.items()
+    )
+    prepare = PREPARE.format(
+        repository=f"{cluster.sources.packages}/core:/stable:/v{cluster.minor}/deb",
+        version=cluster.kubernetes,
+        config=containerd_config(
+            "2.3.7", "@pause@", runtime=cluster.containerd.runtime, images=cluster.containerd.images
+        ),
+        registries=registries,
+    )
+    everywhere(lab, [machine.name for machine in lab.machines], lambda name: prepare)
+
+    first, *others = inventory.hosts
+    facts = HostFacts(first.name, "", "", "", "", "", "", "", "", 2, 4000, "", addresses=(first.address,))
+    config = init_config(Situation(inventory, first, {first.name: facts}))
+    assert isinstance(cluster.network, FlannelNetwork)
+    flannel = document("network/flannel.yaml.j2", pod_cidr=cluster.pod_cidr, version=cluster.network.version)
+    on(
+        lab,
+        first.name,
+        f"cat >init.yaml <<'END'\n{config}\nEND\nsudo kubeadm init --config init.yaml\n"
+        f"{KUBECTL} apply -f - <<'END'\n{flannel}\nEND\n",
+    )
+    join = on(lab, first.name, "sudo kubeadm token create --print-join-command").strip()
+    ignore = ",".join(cluster.ignore_preflight_errors)
+    everywhere(lab, [host.name for host in others], lambda name: f"sudo {join} --ignore-preflight-errors={ignore}")
+    on(
+        lab,
+        first.name,
+        f"{KUBECTL} wait --for=condition=Ready nodes --all --timeout=300s\n"
+        f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=300s\n"
+        f"{KUBECTL} -n kube-system rollout status daemonset/kube-proxy --timeout=300s\n"
+        f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=300s\n",
+    )
+
+
+def by_clusterctl(lab: Lab) -> None:
+    """The command."""
+    subprocess.run(
+        [sys.executable, "-m", "clusterctl", "-i", str(lab.inventory), "bootstrap", "--yes"],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def on(lab: Lab, name: str, script: str) -> str:
+    """Run a script on a machine through OpenSSH; return what it printed."""
+    done = subprocess.run(
+        [*lab.ssh_command(name), "bash -s"], input=f"set -eu\n{script}", capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def everywhere(lab: Lab, names: Sequence[str], script: Callable[[str], str]) -> None:
+    """Run a script on several machines at once."""
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        list(pool.map(lambda name: on(lab, name, script(name)), names))
+
+
+def once(way: Callable[[Lab], None]) -> float:
+    """Fresh machines, one bootstrap; return its seconds."""
+    lab = up(Shape(name="bench", control_planes=1, workers=2))
+    try:
+        began = time.perf_counter()
+        way(lab)
+        return time.perf_counter() - began
+    finally:
+        lab.down()
+
+
+def main() -> None:
+    """Run the pairs, print each figure and the ratio of the medians."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    ways = {"by hand": by_hand, "clusterctl": by_clusterctl}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(pairs):
+        for name in list(ways) if index % 2 == 0 else reversed(list(ways)):
+            times[name].append(once(ways[name]))
+            print(f"{name:12} {times[name][-1]:6.1f} s", flush=True)
+    hand, ours = (statistics.median(times[name]) for name in ways)
+    print(f"medians: by hand {hand:.1f} s, clusterctl {ours:.1f} s, ratio {ours / hand:.2f} (goal 1.25)")
+
+
+if __name__ == "__main__":
+    main()

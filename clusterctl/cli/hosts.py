@@ -1,0 +1,49 @@
+"""``clusterctl hosts``: which host keys we trust."""
+
+import json
+
+import click
+
+from clusterctl.cli.ask import confirm
+from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option
+from clusterctl.cli.trust import look_at_keys
+from clusterctl.model.inventory import load_inventory
+from clusterctl.report.tables import table
+from clusterctl.report.words import count, names
+
+
+@click.group()
+@inventory_option
+def hosts() -> None:
+    """Know the hosts by their SSH keys."""
+
+
+@hosts.command()
+@hosts_argument
+@inventory_option
+@click.option("--yes", is_flag=True, help="Trust the keys without asking.")
+@click.option("--replace", is_flag=True, help="Forget the key that a host had before, after a new installation.")
+@json_option
+def trust(hosts: tuple[str, ...], *, yes: bool, replace: bool, as_json: bool) -> None:
+    """Show the keys of the hosts, ask, and record them as known.
+
+    Reads the keys over the network, without logging in. Compare the fingerprints with what each machine's
+    console or your provider shows. Keys that two hosts share are refused: one machine is a copy of the other.
+    """
+    inventory = load_inventory(inventory_path())
+    look = look_at_keys(inventory, hosts)
+    if not as_json:
+        for line in table(look.rows()):
+            click.echo(line)
+    look.refuse_doubtful(replace=replace)
+    new = look.to_record
+    if new:
+        confirm(f"Do you trust the keys of {names([shown.host.name for shown in new])}?", yes=yes)
+        look.record()
+    if as_json:
+        click.echo(json.dumps(look.as_json(), indent=2))
+    elif new:
+        click.echo(f"Recorded {count(len(new), 'host')} in {look.path}.")
+    elif look.shown:
+        click.echo(f"Nothing to record: {look.path} has them already.")
+    look.raise_unreachable()

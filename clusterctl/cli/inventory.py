@@ -1,0 +1,49 @@
+"""``clusterctl inventory``: the file that says what the cluster shall be."""
+
+import json
+
+import click
+
+from clusterctl.cli.options import inventory_option, inventory_path, json_option
+from clusterctl.model.inventory import load_inventory
+from clusterctl.model.schema import inventory_schema
+from clusterctl.report.tables import table
+
+
+@click.group()
+@inventory_option
+def inventory() -> None:
+    """Read the inventory and name every mistake in it."""
+
+
+@inventory.command()
+def schema() -> None:
+    """Print the JSON Schema of the inventory, for editors.
+
+    With the YAML language server, the first line of an inventory may name the file that it was written to:
+    `# yaml-language-server: $schema=inventory.schema.json`.
+    """
+    click.echo(json.dumps(inventory_schema(), indent=2))
+
+
+@inventory.command()
+@inventory_option
+@json_option
+def check(*, as_json: bool) -> None:
+    """Read the inventory without touching a host, and name every mistake in it.
+
+    Ends with 2 when there is a mistake; each is told with its line and its path.
+    """
+    path = inventory_path()
+    read = load_inventory(path)
+    if as_json:
+        click.echo(json.dumps(read.model_dump(mode="json"), indent=2))
+        return
+    cluster = read.cluster
+    click.echo(f"{path}: no mistakes")
+    click.echo(f"  cluster {cluster.name}, Kubernetes {cluster.kubernetes}, endpoint {cluster.endpoint}")
+    click.echo(f"  pods {cluster.pod_cidr}, services {cluster.service_cidr}")
+    version = f" {cluster.network.version}" if cluster.network.plugin != "manifests" else " of the inventory"
+    click.echo(f"  network {cluster.network.plugin}{version}")
+    for line in table([(host.name, host.role, f"{read.ssh.user}@{host.address}") for host in read.hosts]):
+        click.echo(f"  {line}")

@@ -1,0 +1,71 @@
+"""Options and arguments that several commands share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_KEY = "clusterctl.inventory"
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.meta[_KEY] = value
+
+
+inventory_option = click.option(
+    "-i",
+    "--inventory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember,
+    help="The inventory; without it $CLUSTERCTL_INVENTORY, or inventory.yaml in the current directory.",
+)
+
+
+def _words(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for text in value for word in text.split(",") if word)
+
+
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    metavar="HOST[,HOST|ROLE]",
+    callback=_words,
+    help="Walk these hosts only: names, or the role control-plane or worker. The others are looked at.",
+)
+log_option = click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write every event to this file as well, as JSON, one a line.",
+)
+ignore_option = click.option(
+    "--ignore",
+    multiple=True,
+    metavar="NAME",
+    help="Go on although this finding blocks, such as preflight/etcd-disk; the plan still shows it. May be repeated.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+
+
+def hosts_argument(command: _Command) -> _Command:
+    """Let a command take names of hosts; none means all."""
+    return click.argument("hosts", nargs=-1, metavar="[HOST]...")(command)
+
+
+def inventory_path() -> Path:
+    """The inventory that this call is about; an option nearer to the verb wins."""
+    given: Path | None = click.get_current_context().meta.get(_KEY)
+    return given or Path(os.environ.get("CLUSTERCTL_INVENTORY") or "inventory.yaml")
+
+
+def this_command(*words: str) -> str:
+    """What to type for another command on the same inventory: ``clusterctl -i prod.yaml status``."""
+    given: Path | None = click.get_current_context().meta.get(_KEY)
+    option = ["-i", str(given)] if given else []
+    return " ".join(["clusterctl", *option, *words])

@@ -1,0 +1,27 @@
+"""``clusterctl render``: what a step would send to a host."""
+
+import click
+
+from clusterctl.cli.options import inventory_option
+from clusterctl.cli.playbooks import step as step_called
+from clusterctl.cli.session import open_session
+
+
+@click.command()
+@click.argument("step")
+@click.option("--host", "host_name", metavar="HOST", required=True, help="The host to render for.")
+@inventory_option
+def render(step: str, *, host_name: str) -> None:
+    """Print what a step would run and write on a host.
+
+    Looks at the hosts as they are now, and changes nothing. Secrets are never part of it.
+    """
+    wanted = step_called(step)
+    with open_session() as session:
+        host = session.inventory.host(host_name)
+        session.look_at()
+        text = wanted.preview(session.situation(host, wanted))
+    if text:
+        click.echo(text.rstrip("\n"))
+    else:
+        click.echo(f"{wanted.name} runs nothing on {host.name}: it checks or waits.", err=True)

@@ -1,0 +1,387 @@
+"""One call's dealings with the hosts and the API: connect, look, plan, run, and close everything at the end.
+
+The API is connected to when it is first asked for, through the first control plane, and again when that
+connection broke. What touches the outside is behind ``World``.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from types import FrameType, TracebackType
+from typing import Protocol, Self
+from uuid import uuid4
+
+from clusterctl.cli.audit import audited_api, audited_machine, operator, this_call
+from clusterctl.cli.options import inventory_path
+from clusterctl.cli.watch import watched_machine
+from clusterctl.engine.contract import Contract
+from clusterctl.engine.events import Publish, Waiting
+from clusterctl.engine.plan import Plan, make_plan
+from clusterctl.engine.playbook import Playbook
+from clusterctl.engine.runner import Runner
+from clusterctl.engine.view import Clock, SystemClock, View
+from clusterctl.errors import ClusterctlError, ConnectError, KubernetesError, SeveralErrors
+from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
+from clusterctl.model.secret import Secret
+from clusterctl.model.situation import Situation
+from clusterctl.model.survey import Survey
+from clusterctl.model.verdict import Blocked, Needed
+from clusterctl.report.checks import Checks
+from clusterctl.report.ndjson import Lines
+from clusterctl.report.progress import Progress
+from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
+
+_AT_ONCE = 64
+
+
+class Api(Protocol):
+    """A connection to the cluster's API. Its methods raise KubernetesError."""
+
+    def observe(self) -> ClusterFacts:
+        """Read the cluster."""
+
+    def changes(self) -> ClusterApi:
+        """What can change the cluster."""
+
+    def verify(
+        self,
+        report: Callable[[str], None],
+        *,
+        image: str,
+        deadline: float,
+        keep: bool,
+        quick: bool,
+        version: str,
+        nodes: Sequence[str],
+    ) -> Checks:
+        """Use the cluster, and say what was seen; ``report`` is told what goes on."""
+
+    def close(self) -> None:
+        """Close the connection and what it goes through."""
+
+
+class Hold(Protocol):
+    """The operator's lock, while it is ours."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether, as far as we know, the lock is still ours."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+class World(Protocol):
+    """The machines and the API as they are reached from here. Its methods raise ConnectError."""
+
+    def connect(self, host: Host) -> None:
+        """Connect to a host, unless that is done already."""
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Connect again to a host that was lost, trying for ``deadline`` seconds."""
+
+    def look(self, host: Host) -> HostFacts:
+        """Probe a host."""
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Let the hosts look at each other, unless all are nodes already; one that cannot be asked says why."""
+
+    def machine(self, host: Host) -> Machine:
+        """What can change a host."""
+
+    def glance(self, host: Host) -> str:
+        """The last line that the script in hand on a host has written. Raises ClusterctlError."""
+
+    def hold(self, host: Host, *, run: str, operator: str, command: str) -> Hold:
+        """Take the operator's lock on a host. Raises Refused, with who holds it, when it is not free."""
+
+    def admin_conf(self, host: Host) -> Secret:
+        """The administrator's kubeconfig, read on a control plane. Raises KubernetesError when there is none."""
+
+    def fetch(self, source: Source) -> str:
+        """Read a manifest. Raises ClusterctlError when it cannot be had, or is another one than its digest says."""
+
+    def connect_api(self, host: Host, admin_conf: Secret) -> Api:
+        """Connect to the API through a control plane. Raises KubernetesError."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class Session:
+    """A call's connections, and what was seen through them. Its own observer of machines and API."""
+
+    def __init__(self, inventory: Inventory, world: World, clock: Clock | None = None) -> None:
+        self.inventory = inventory
+        self._world = world
+        self._clock = clock or SystemClock()
+        self._say: Callable[[Host, str, float], None] = lambda host, why, seconds: None
+        self.view = View(inventory, self, self._clock, lambda *waiting: self._say(*waiting))
+        self.unreached: dict[str, ClusterctlError] = {}
+        self._api: Api | None = None
+        self._hold: Hold | None = None
+        self._run = uuid4().hex
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection, and give the operator's lock back."""
+        if self._hold is not None:
+            self._hold.close()
+        self._drop_api()
+        self._world.close()
+
+    def connect(self, hosts: Sequence[Host] | None = None) -> None:
+        """Connect to ``hosts``, or all, at once. Raises the error of one, or SeveralErrors with those of all."""
+        raise_all(self.try_to_connect(hosts))
+
+    def try_to_connect(self, hosts: Sequence[Host] | None = None) -> dict[str, ClusterctlError]:
+        """Connect to ``hosts``, or all, at once; return the errors of those that cannot be reached."""
+        wanted = self.inventory.hosts if hosts is None else tuple(hosts)
+        with Progress("connecting to", [host.name for host in wanted]) as progress:
+            return _at_once(self._world.connect, wanted, progress)
+
+    def look_at(self, hosts: Sequence[Host] | None = None) -> dict[str, HostFacts]:
+        """Connect to ``hosts``, or all, and probe them at once. Raises as ``connect`` does."""
+        wanted = self.inventory.hosts if hosts is None else tuple(hosts)
+        self.connect(wanted)
+        raise_all(self._probe(wanted))
+        return self._facts(wanted)
+
+    def look_where_possible(self) -> tuple[dict[str, HostFacts], dict[str, ClusterctlError]]:
+        """Probe all hosts at once; return the facts of those that answer, and the errors of the others."""
+        errors = self.try_to_connect()
+        reached = [host for host in self.inventory.hosts if host.name not in errors]
+        errors |= self._probe(reached)
+        return self._facts([host for host in reached if host.name not in errors]), errors
+
+    def _probe(self, hosts: Sequence[Host]) -> dict[str, ClusterctlError]:
+        with Progress("reading the facts of", [host.name for host in hosts]) as progress:
+            self._say = lambda host, why, seconds: progress.say(host.name, why)
+            return _at_once(lambda host: self.view.look([host]), hosts, progress)
+
+    def _facts(self, hosts: Sequence[Host]) -> dict[str, HostFacts]:
+        return {host.name: self.view.situation(host, api=False).facts for host in hosts}
+
+    def situation(self, host: Host, step: Step) -> Situation:
+        """What is known of ``host``, as ``step`` wants to see it."""
+        return self.view.situation(host, api=step.reads_api, survey=step.reads_survey)
+
+    def plan(self, playbook: Playbook, *, lock: bool = False, texts: bool = False) -> Plan:
+        """Look at all hosts, and predict what ``playbook`` would do.
+
+        ``lock`` takes the operator's lock before, and keeps it until the session ends: nobody else acts meanwhile.
+        ``texts`` is make_plan's.
+
+        The hosts that walk, and the first control plane, have to be reached; the others need not, when the playbook
+        is limited.
+        """
+        needed = {host.name for host in playbook.hosts(self.inventory)} | {self.inventory.first_control_plane.name}
+        self._reach(needed)
+        if lock:
+            self._take_lock()
+        # To connect to the API costs an import and a few round trips: hosts answer meanwhile.
+        threading.Thread(target=self._try_to_connect_api, name="api", daemon=True).start()
+        errors = self._probe([host for host in self.inventory.hosts if host.name not in self.unreached])
+        self._give_up_on(errors, needed)
+        with Progress("reading the cluster through", [self.inventory.first_control_plane.name]):
+            made = make_plan(playbook, self.inventory, self.situation, texts=texts)
+        return self._with_manifests(playbook, made)
+
+    def _with_manifests(self, playbook: Playbook, made: Plan) -> Plan:
+        """The plan, in which a step whose manifests cannot be had is blocked. They are kept for the run."""
+        wanted: dict[int, tuple[Source, ...]] = {}
+        for index, ((_, host, step), planned) in enumerate(
+            zip(playbook.steps(self.inventory), made.steps, strict=True)
+        ):
+            if isinstance(planned.verdict, Needed):
+                wanted[index] = step.sources(self.situation(host, step))
+        steps = list(made.steps)
+        for index, sources in wanted.items():
+            for source in sources:
+                with Progress(f"reading {source}"):
+                    try:
+                        self._world.fetch(source)
+                    except ClusterctlError as error:
+                        reason = "\n".join(filter(None, (error.what, error.details)))
+                        steps[index] = replace(steps[index], verdict=Blocked(reason, error.resolution))
+        return replace(made, steps=tuple(steps))
+
+    def _reach(self, needed: Collection[str]) -> None:
+        """Connect to all hosts; raise the errors of those that are needed, and remember those of the others."""
+        self.unreached = {}
+        self._give_up_on(self.try_to_connect(), needed)
+
+    def _give_up_on(self, errors: Mapping[str, ClusterctlError], needed: Collection[str]) -> None:
+        raise_all({name: error for name, error in errors.items() if name in needed})
+        self.unreached |= errors
+
+    def _take_lock(self) -> None:
+        first = self.inventory.first_control_plane
+        self._hold = self._world.hold(first, run=self._run, operator=operator(), command=this_call())
+
+    def _keep_lock(self) -> None:
+        """Take the lock again when the connection that held it broke. Raises Refused when somebody else has it now.
+
+        While the first control plane is out of reach, nobody else can take it either.
+        """
+        with self._lock:
+            if self._hold is not None and not self._hold.alive:
+                with suppress(ConnectError):
+                    self._take_lock()
+
+    def run(self, playbook: Playbook, publish: Publish, trail: Lines, *, contract: Contract | None = None) -> None:
+        """Run ``playbook``; every event goes to ``publish``, every action to ``trail``. Raises as Runner does.
+
+        With a ``contract`` no step acts but as it says.
+        """
+        self._say = lambda host, why, seconds: publish(Waiting(host.name, "", why, seconds))
+
+        def tools(host: Host, say: Callable[[str], None]) -> Tools:
+            self._keep_lock()
+            machine = watched_machine(self._world.machine(host), lambda: trail.redact(self._world.glance(host)), say)
+            return Tools(
+                audited_machine(machine, host.name, trail),
+                lambda: audited_api(self.api().changes(), trail),
+                say,
+                self._world.fetch,
+            )
+
+        runner = Runner(playbook, self.view, tools, self._clock, publish, contract)
+        with _ctrl_c(runner):
+            runner.run()
+
+    def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
+        """Use the cluster, in ``deadline`` seconds, and say what was seen. Raises KubernetesError or ConnectError."""
+        with Progress("verifying the cluster") as progress:
+            return self.api().verify(
+                progress.now,
+                image=image,
+                deadline=deadline,
+                keep=keep,
+                quick=quick,
+                version=self.inventory.cluster.kubernetes,
+                nodes=[host.name for host in self.inventory.hosts],
+            )
+
+    def admin_conf(self) -> Secret:
+        """The administrator's kubeconfig, read on the first control plane. Raises KubernetesError or ConnectError."""
+        return self._world.admin_conf(self.inventory.first_control_plane)
+
+    def api(self) -> Api:
+        """The connection to the API, made when it is first asked for. Raises KubernetesError or ConnectError."""
+        with self._lock:
+            if self._api is None:
+                first = self.inventory.first_control_plane
+                self._world.connect(first)
+                self._api = self._world.connect_api(first, self.admin_conf())
+            return self._api
+
+    def _try_to_connect_api(self) -> None:
+        with suppress(Exception):  # Most often there is no cluster yet. Whoever asks for the API next is told.
+            self.api()
+
+    # What follows makes a session the View's observer.
+
+    def look(self, host: Host) -> HostFacts:
+        """Probe a host. Raises ConnectError."""
+        return self._world.look(host)
+
+    def look_at_api(self) -> ClusterFacts:
+        """Read the cluster. An old connection that gives no answer is made anew, once."""
+        with self._lock:
+            old = self._api is not None
+        try:
+            return self._observe()
+        except (KubernetesError, ConnectError) as error:
+            if not old or getattr(error, "status", None) is not None:
+                raise
+        return self._observe()
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Let the hosts look at each other."""
+        return self._world.survey(facts)
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Connect again to a host that was lost. Raises ConnectError."""
+        if host == self.inventory.first_control_plane:
+            self._drop_api()
+        self._world.reconnect(host, deadline)
+
+    def _observe(self) -> ClusterFacts:
+        try:
+            return self.api().observe()
+        except (KubernetesError, ConnectError) as error:
+            if getattr(error, "status", None) is None:
+                self._drop_api()
+            raise
+
+    def _drop_api(self) -> None:
+        with self._lock:
+            api, self._api = self._api, None
+        if api is not None:
+            api.close()
+
+
+@contextmanager
+def _ctrl_c(runner: Runner) -> Iterator[None]:
+    """Let the first Ctrl-C stop the run after the steps in hand, and a second one leave at once."""
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        if runner.stopping:
+            raise KeyboardInterrupt
+        runner.stop()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def open_session() -> Session:
+    """A session on the inventory of this call; nothing is connected yet. Raises InputError."""
+    inventory = load_inventory(inventory_path())
+    return Session(inventory, make_world(inventory))
+
+
+def make_world(inventory: Inventory) -> World:
+    """The real machines and the real API."""
+    from clusterctl.cli.world import Machines
+
+    return Machines(inventory)
+
+
+def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Progress) -> dict[str, ClusterctlError]:
+    """Do ``act`` for all hosts at once; return the errors, in the order of the hosts."""
+    errors: dict[str, ClusterctlError] = {}
+
+    def one(host: Host) -> None:
+        try:
+            act(host)
+        except ClusterctlError as error:
+            errors[host.name] = error
+        finally:
+            progress.done(host.name)
+
+    with ThreadPoolExecutor(max_workers=max(1, min(_AT_ONCE, len(hosts)))) as pool:
+        list(pool.map(one, hosts))
+    return {host.name: errors[host.name] for host in hosts if host.name in errors}
+
+
+def raise_all(errors: Mapping[str, ClusterctlError]) -> None:
+    """Raise the error of one host, or SeveralErrors with those of all; one that hosts share is told once."""
+    several = list(dict.fromkeys(errors.values()))
+    if several:
+        raise several[0] if len(several) == 1 else SeveralErrors(several)

@@ -1,0 +1,25 @@
+"""``clusterctl status``: how the cluster is."""
+
+import json
+
+import click
+
+from clusterctl.cli.options import inventory_option, json_option
+from clusterctl.cli.session import open_session
+from clusterctl.report.status import Status
+
+
+@click.command()
+@inventory_option
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show the cluster's nodes and control plane beside the inventory.
+
+    Asks the API and the hosts, and changes nothing. A host that does not answer is shown as such; the first
+    control plane has to answer.
+    """
+    with open_session() as session:
+        cluster = session.look_at_api()
+        facts, unreachable = session.look_where_possible()
+    shown = Status(session.inventory, cluster, facts, unreachable)
+    click.echo(json.dumps(shown.as_json(), indent=2) if as_json else shown.as_text())

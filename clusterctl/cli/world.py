@@ -1,0 +1,142 @@
+"""The real machines over SSH, and the real API through a tunnel to a control plane."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from clusterctl import render
+from clusterctl.cli.session import Api
+from clusterctl.errors import CommandFailed, KubernetesError
+from clusterctl.kube.change import Changes
+from clusterctl.kube.client import Kube
+from clusterctl.kube.observe import observe
+from clusterctl.kube.verify import VerifyResult, verify
+from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.secret import Secret
+from clusterctl.model.survey import Survey
+from clusterctl.remote import probe, survey
+from clusterctl.remote.download import Downloads
+from clusterctl.remote.fleet import Fleet
+from clusterctl.remote.hold import Hold, hold
+from clusterctl.remote.tunnel import Tunnel
+from clusterctl.steps import surveying
+from clusterctl.steps.catalogue import probe_values
+from clusterctl.steps.step import ClusterApi, Machine
+
+_ADMIN_CONF = "/etc/kubernetes/admin.conf"
+
+
+class Machines:
+    """The hosts of an inventory."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._fleet = Fleet(inventory)
+        self._values = probe_values(inventory)
+        self._downloads = Downloads()
+
+    def connect(self, host: Host) -> None:
+        """Connect and log in, unless that is so already."""
+        self._fleet.connection(host)
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Connect again, trying for ``deadline`` seconds."""
+        self._fleet.reconnect(host, deadline)
+
+    def look(self, host: Host) -> HostFacts:
+        """Run the probe."""
+        return probe.look(self._fleet.connection(host), self._values)
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Listeners on all hosts, then questions from those that are to join, then the end of the listeners."""
+        inventory = self._fleet.inventory
+        listening = surveying.listening(inventory, facts)
+        connections = {host.name: self._fleet.connection(host) for host in inventory.hosts if host.name in listening}
+        return survey.survey(connections, listening, lambda bound: surveying.asking(inventory, facts, bound))
+
+    def machine(self, host: Host) -> Machine:
+        """The connection: it can change the host."""
+        return self._fleet.connection(host)
+
+    def glance(self, host: Host) -> str:
+        """The last line in the log of the host's script."""
+        return self._fleet.connection(host).read(render.reader("glance")).strip()
+
+    def hold(self, host: Host, *, run: str, operator: str, command: str) -> Hold:
+        """Take the operator's lock."""
+        return hold(self._fleet.connection(host), run=run, operator=operator, command=command)
+
+    def admin_conf(self, host: Host) -> Secret:
+        """Read the administrator's kubeconfig."""
+        try:
+            return self._fleet.connection(host).fetch(_ADMIN_CONF)
+        except CommandFailed as error:
+            raise KubernetesError(
+                f"{host.name}: there is no cluster: {_ADMIN_CONF} cannot be read",
+                details=error.details,
+                resolution="make the cluster first: clusterctl bootstrap",
+            ) from error
+
+    def fetch(self, source: Source) -> str:
+        """Read a manifest, from a file or the internet."""
+        return self._downloads.fetch(source)
+
+    def connect_api(self, host: Host, admin_conf: Secret) -> Api:
+        """Open a tunnel through ``host``, and a client that speaks through it."""
+        tunnel = Tunnel(self._fleet.connection(host))
+        try:
+            return TunnelledApi(tunnel, Kube(admin_conf, tunnel_port=tunnel.port))
+        except BaseException:
+            tunnel.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._fleet.close()
+
+
+class TunnelledApi:
+    """The API behind a tunnel; both are closed together."""
+
+    def __init__(self, tunnel: Tunnel, kube: Kube) -> None:
+        self._tunnel = tunnel
+        self.kube = kube
+
+    def observe(self) -> ClusterFacts:
+        """Read the cluster. A tunnel that cannot reach the API server tells why."""
+        try:
+            return observe(self.kube)
+        except KubernetesError as error:
+            if error.status is None and self._tunnel.problem:
+                error.details = "\n".join(filter(None, [error.details, self._tunnel.problem.what]))
+            raise
+
+    def changes(self) -> ClusterApi:
+        """What can change the cluster."""
+        return Changes(self.kube)
+
+    def verify(
+        self,
+        report: Callable[[str], None],
+        *,
+        image: str,
+        deadline: float,
+        keep: bool,
+        quick: bool,
+        version: str,
+        nodes: Sequence[str],
+    ) -> VerifyResult:
+        """Use the cluster, and say what was seen."""
+        return verify(
+            self.kube,
+            report,
+            image=image,
+            deadline=deadline,
+            keep=keep,
+            quick=quick,
+            version=version,
+            nodes=nodes,
+        )
+
+    def close(self) -> None:
+        """Close the client, then its tunnel."""
+        self.kube.close()
+        self._tunnel.close()

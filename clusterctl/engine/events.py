@@ -1,0 +1,106 @@
+"""Everything that happens, as frozen values. Console, log and tests subscribe; steps never print.
+
+Times are seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clusterctl.errors import ClusterctlError
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A playbook begins on these hosts, with this many pairs of host and step."""
+
+    playbook: str
+    hosts: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStarted:
+    """A play begins; everything before it is done on every host."""
+
+    play: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A host is about to change: its check said Needed, for ``reason``."""
+
+    host: str
+    step: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSatisfied:
+    """Nothing to do; ``note`` says what was seen."""
+
+    host: str
+    step: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepChanged:
+    """The change was applied, and its postcondition was then seen to hold."""
+
+    host: str
+    step: str
+    note: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The step ended with ``error``; this host walks no further."""
+
+    host: str
+    step: str
+    error: ClusterctlError
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A step waits; ``message`` says for what, ``seconds`` for how long already."""
+
+    host: str
+    step: str
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The operator asked to stop: steps in hand are finished, nothing new is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run is over. ``left`` names pairs of host and step that were not reached."""
+
+    playbook: str
+    changed: int
+    satisfied: int
+    failed: int
+    left: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | PlayStarted
+    | StepStarted
+    | StepSatisfied
+    | StepChanged
+    | StepFailed
+    | Waiting
+    | Interrupted
+    | RunFinished
+)
+Publish = Callable[[Event], None]

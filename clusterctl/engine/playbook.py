@@ -1,0 +1,154 @@
+"""A playbook: which steps, in which order, on which hosts. YAML without conditions, loops or templates."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from clusterctl.engine.selector import Selector, select
+from clusterctl.errors import InputError
+from clusterctl.model.inventory import Host, Inventory, Role
+from clusterctl.steps.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Steps that the selected hosts walk alone, ``batch`` hosts at once (0: all), before the next play begins.
+
+    The run stops after the play in which more than ``max_failures`` hosts failed. ``only`` are the names of the
+    hosts that walk at all, None when nobody limited them.
+    """
+
+    name: str
+    on: Selector
+    run: tuple[Step, ...]
+    batch: int = 0
+    max_failures: int = 0
+    only: frozenset[str] | None = None
+
+    def hosts(self, inventory: Inventory) -> tuple[Host, ...]:
+        """The hosts of this play, in the inventory's order."""
+        hosts = select(self.on, inventory)
+        return hosts if self.only is None else tuple(host for host in hosts if host.name in self.only)
+
+    def batches(self, inventory: Inventory) -> Iterator[tuple[Host, ...]]:
+        """The hosts of this play in groups of ``batch``."""
+        hosts = self.hosts(inventory)
+        size = self.batch or max(1, len(hosts))
+        for start in range(0, len(hosts), size):
+            yield hosts[start : start + size]
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A named list of plays."""
+
+    name: str
+    plays: tuple[Play, ...]
+
+    def limited(self, words: Sequence[str], inventory: Inventory) -> "Playbook":
+        """This playbook on some hosts only: ``words`` are names of hosts or roles, none at all means every host.
+
+        Raises InputError, with what is known, for a word that is neither.
+        """
+        if not words:
+            return self
+        only = frozenset(name for word in words for name in _named(word, inventory))
+        return replace(self, plays=tuple(replace(play, only=only) for play in self.plays))
+
+    def hosts(self, inventory: Inventory) -> tuple[Host, ...]:
+        """Every host that walks in one of the plays, in the inventory's order."""
+        walking = {host.name for play in self.plays for host in play.hosts(inventory)}
+        return tuple(host for host in inventory.hosts if host.name in walking)
+
+    def steps(self, inventory: Inventory) -> Iterator[tuple[Play, Host, Step]]:
+        """Every step on every host, in the order of the file."""
+        for play in self.plays:
+            for step in play.run:
+                for host in play.hosts(inventory):
+                    yield play, host, step
+
+
+def _named(word: str, inventory: Inventory) -> tuple[str, ...]:
+    names = [host.name for host in inventory.hosts]
+    if word in names:
+        return (word,)
+    if word in get_args(Role):
+        return tuple(host.name for host in inventory.hosts if host.role == word)
+    raise InputError(
+        f"--limit: the inventory has no host {word!r}",
+        resolution=_suggest(word, (*names, *get_args(Role))),
+    )
+
+
+# YAML 1.1 reads a bare `on` as true, so the key is `hosts`.
+_PLAY_KEYS = ("name", "hosts", "run", "batch", "max_failures")
+
+
+def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
+    """Read the playbook at ``path``; its steps are looked up by name in ``catalogue``.
+
+    Raises InputError naming every mistake.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the playbook {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error
+    raw = data.get("plays") if isinstance(data, dict) else None
+    if not isinstance(raw, list) or not raw:
+        raise InputError(f"{path}: a playbook is a mapping with a list of plays", resolution="see playbooks/")
+    known = {step.name: step for step in catalogue}
+    mistakes = [f"unknown key {key!r}; known: plays" for key in data if key != "plays"]
+    for index, play in enumerate(raw):
+        mistakes += [f"plays[{index}]: {mistake}" for mistake in _mistakes(play, known)]
+    if mistakes:
+        raise InputError(
+            f"{path}: {len(mistakes)} mistakes in the playbook",
+            details="\n".join(mistakes),
+            resolution="correct the file; playbooks/bootstrap.yaml shows every key",
+        )
+    plays = tuple(
+        Play(
+            name=play["name"],
+            on=play["hosts"],
+            run=tuple(known[name] for name in play["run"]),
+            batch=play.get("batch", 0),
+            max_failures=play.get("max_failures", 0),
+        )
+        for play in raw
+    )
+    return Playbook(path.stem, plays)
+
+
+def _mistakes(play: Any, known: Mapping[str, Step]) -> Iterator[str]:
+    if not isinstance(play, dict):
+        yield "must be a mapping with name, hosts and run"
+        return
+    for key in play:
+        if key not in _PLAY_KEYS:
+            yield f"unknown key {key!r}; {_suggest(str(key), _PLAY_KEYS)}"
+    if not isinstance(play.get("name"), str):
+        yield "name: is missing"
+    if play.get("hosts") not in get_args(Selector):
+        yield f"hosts: must be one of {', '.join(get_args(Selector))}"
+    names = play.get("run")
+    if not isinstance(names, list) or not names:
+        yield "run: must be a list of steps"
+    else:
+        for name in names:
+            if name not in known:
+                yield f"run: unknown step {name!r}; {_suggest(str(name), tuple(known))}"
+    for key in ("batch", "max_failures"):
+        value = play.get(key, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            yield f"{key}: must be a number, 0 or more"
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

@@ -1,0 +1,258 @@
+"""The runner: walks a playbook, looks again before it acts, acts once, and proves the result."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from clusterctl.engine.contract import Contract
+from clusterctl.engine.events import (
+    Interrupted,
+    PlayStarted,
+    Publish,
+    RunFinished,
+    RunStarted,
+    StepChanged,
+    StepFailed,
+    StepSatisfied,
+    StepStarted,
+    Waiting,
+)
+from clusterctl.engine.playbook import Play, Playbook
+from clusterctl.engine.view import Clock, View
+from clusterctl.errors import (
+    ClusterctlError,
+    ConnectError,
+    KubernetesError,
+    NotVerified,
+    OutcomeUnknown,
+    Refused,
+    SeveralErrors,
+)
+from clusterctl.model.inventory import Host
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.steps.step import Step, Tools
+
+# How old, in seconds, facts may be at the moment of acting.
+_FRESH = 2.0
+# How long, in seconds, a host that was lost in the middle of a change is looked for.
+_RECONNECT = 180.0
+_LOOK_EVERY = 0.5
+# How soon, in seconds, a wish to stop is acknowledged.
+_NOTICE = 0.1
+
+
+@dataclass
+class _Tally:
+    changed: int = 0
+    satisfied: int = 0
+    reached: set[tuple[str, str]] = field(default_factory=set)
+    errors: list[ClusterctlError] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Runner:
+    """Runs one playbook once.
+
+    ``tools`` makes the capabilities for one host; ``publish`` receives every event, from several threads. With a
+    ``contract`` no step acts but as it says.
+    """
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        view: View,
+        tools: Callable[[Host, Callable[[str], None]], Tools],
+        clock: Clock,
+        publish: Publish,
+        contract: Contract | None = None,
+    ) -> None:
+        self._contract = contract
+        self._playbook = playbook
+        self._view = view
+        self._tools = tools
+        self._clock = clock
+        self._publish = publish
+        self._stop = threading.Event()
+        self._asked = threading.Event()
+        self._told = False
+        self._tally = _Tally()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._asked.is_set()
+
+    def stop(self) -> None:
+        """Let every host finish the step in hand, and start nothing new. Safe in a signal handler."""
+        self._asked.set()
+        self._stop.set()
+
+    def run(self) -> None:
+        """Walk all plays.
+
+        Raises the error of the host that failed, or SeveralErrors; KeyboardInterrupt after ``stop``. When a
+        KeyboardInterrupt meets it, it leaves at once.
+        """
+        inventory = self._view.inventory
+        pairs = [(host.name, step.name) for _, host, step in self._playbook.steps(inventory)]
+        began = self._clock.now()
+        self._publish(
+            RunStarted(self._playbook.name, tuple(host.name for host in self._playbook.hosts(inventory)), len(pairs))
+        )
+        for play in self._playbook.plays:
+            self._play(play)
+            if self._stop.is_set():
+                break
+        tally = self._tally
+        left = tuple(pair for pair in pairs if pair not in tally.reached)
+        self._publish(
+            RunFinished(
+                self._playbook.name,
+                tally.changed,
+                tally.satisfied,
+                len(tally.errors),
+                left,
+                self._clock.now() - began,
+            )
+        )
+        if tally.errors:
+            raise tally.errors[0] if len(tally.errors) == 1 else SeveralErrors(tally.errors)
+        if self.stopping:
+            raise KeyboardInterrupt
+
+    def _play(self, play: Play) -> None:
+        hosts = play.hosts(self._view.inventory)
+        if not hosts:
+            return
+        self._publish(PlayStarted(play.name, tuple(host.name for host in hosts)))
+        failed_before = len(self._tally.errors)
+        for batch in play.batches(self._view.inventory):
+            pool = ThreadPoolExecutor(max_workers=len(batch), thread_name_prefix="host")
+            walks = [pool.submit(self._walk, host, play.run) for host in batch]
+            try:
+                self._await(walks)
+            finally:
+                # A KeyboardInterrupt leaves walks behind; the scripts in hand end on their hosts.
+                pool.shutdown(wait=all(walk.done() for walk in walks))
+            if len(self._tally.errors) - failed_before > play.max_failures:
+                self._stop.set()
+            if self._stop.is_set():
+                return
+
+    def _await(self, walks: Sequence[Future[None]]) -> None:
+        """Wait for the walks, and tell when somebody asked to stop meanwhile."""
+        while wait(walks, timeout=_NOTICE).not_done:
+            if self.stopping and not self._told:
+                self._told = True
+                self._publish(Interrupted())
+        for walk in walks:
+            walk.result()
+
+    def _walk(self, host: Host, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            if self._stop.is_set():
+                return
+            began = self._clock.now()
+            try:
+                self._step(host, step, began)
+            except ClusterctlError as error:
+                with self._tally.lock:
+                    self._tally.errors.append(error)
+                self._publish(StepFailed(host.name, step.name, error, self._clock.now() - began))
+                return
+            with self._tally.lock:
+                self._tally.reached.add((host.name, step.name))
+
+    def _step(self, host: Host, step: Step, began: float) -> None:
+        verdict = step.check(self._view.situation(host, api=step.reads_api, survey=step.reads_survey))
+        if not isinstance(verdict, Satisfied):
+            situation = self._situation(host, step, _FRESH)
+            verdict = step.check(situation)
+        if isinstance(verdict, Satisfied):
+            with self._tally.lock:
+                self._tally.satisfied += 1
+            self._publish(StepSatisfied(host.name, step.name, verdict.note))
+            return
+        if not isinstance(verdict, Needed):
+            raise _refused(host, step, verdict)
+        if self._contract:
+            self._contract.allow(step, situation, verdict)
+        self._publish(StepStarted(host.name, step.name, step.title, verdict.reason))
+        self._apply(host, step, situation, began)
+        note = self._verify(host, step, began)
+        with self._tally.lock:
+            self._tally.changed += 1
+        self._publish(StepChanged(host.name, step.name, note, self._clock.now() - began))
+
+    def _situation(self, host: Host, step: Step, max_age: float) -> Situation:
+        """What ``step`` has to see, at most ``max_age`` seconds old; a host that it never changes stays as seen."""
+        host_age = max_age if step.changes_host else float("inf")
+        return self._view.situation(
+            host, api=step.reads_api, survey=step.reads_survey, max_age=host_age, api_max_age=max_age
+        )
+
+    def _apply(self, host: Host, step: Step, situation: Situation, began: float) -> None:
+        def say(message: str) -> None:
+            self._publish(Waiting(host.name, step.name, message, self._clock.now() - began))
+
+        changed = host if step.changes_host else None
+        try:
+            step.apply(situation, self._tools(host, say))
+        except OutcomeUnknown as error:
+            self._view.changed(changed)
+            say("the connection broke; connecting again to see how it ended")
+            self._recheck(host, step, error)
+        finally:
+            self._view.changed(changed)
+
+    def _recheck(self, host: Host, step: Step, lost: OutcomeUnknown) -> None:
+        """After a lost connection: look, and go on only when the step's own check says that it is done."""
+        try:
+            self._view.reconnect(host, _RECONNECT)
+            verdict = step.check(self._situation(host, step, 0))
+        except (ConnectError, KubernetesError) as error:
+            raise OutcomeUnknown(
+                f"{host.name}: {step.name}: the connection broke and {host.name} could not be looked at again",
+                details=f"{lost.what}\n{error.what}",
+                resolution="when the host answers again, run the same command: it looks first and goes on from there",
+            ) from lost
+        if not isinstance(verdict, Satisfied):
+            raise OutcomeUnknown(
+                f"{host.name}: {step.name}: the connection broke and the step is not done: {verdict.reason}",
+                details=lost.what,
+                resolution=verdict.resolution
+                if isinstance(verdict, Blocked)
+                else "run the same command again: it looks first and goes on from there",
+            ) from lost
+
+    def _verify(self, host: Host, step: Step, began: float) -> str:
+        deadline = self._clock.now() + step.deadline
+        while True:
+            reason, resolution = "", ""
+            try:
+                verdict = step.check(self._situation(host, step, 0))
+                if isinstance(verdict, Satisfied):
+                    return verdict.note
+                reason = verdict.reason
+                resolution = verdict.resolution if isinstance(verdict, Blocked) else ""
+            except (ConnectError, KubernetesError) as error:
+                reason = error.what
+            if self._clock.now() >= deadline:
+                raise NotVerified(
+                    f"{host.name}: {step.name} was applied and did not come true in {step.deadline:.0f} s: {reason}",
+                    resolution=resolution or f"look at {host.name}, then run the same command again",
+                )
+            self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
+            self._clock.sleep(_LOOK_EVERY)
+
+
+def _refused(host: Host, step: Step, verdict: Verdict) -> Refused:
+    if isinstance(verdict, Blocked):
+        return Refused(f"{host.name}: {step.name}: {verdict.reason}", resolution=verdict.resolution)
+    reason = verdict.note if isinstance(verdict, Satisfied) else verdict.reason
+    return Refused(
+        f"{host.name}: {step.name} cannot be judged: {reason}",
+        resolution="a step that brings this about has to run before it: compare the order with playbooks/",
+    )

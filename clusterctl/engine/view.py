@@ -1,0 +1,179 @@
+"""The observed state as the engine holds it: read once, read again when it may have changed."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
+from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.inventory import Host, Inventory
+from clusterctl.model.situation import Situation
+from clusterctl.model.survey import Survey
+
+_ADMIN_CONF = "/etc/kubernetes/admin.conf"
+_BUSY_DEADLINE = 1800.0
+
+
+class Observer(Protocol):
+    """What can read the machines and the API, and change nothing."""
+
+    def look(self, host: Host) -> HostFacts:
+        """Probe a host. Raises ConnectError."""
+
+    def look_at_api(self) -> ClusterFacts:
+        """Read the cluster through the first control plane. Raises KubernetesError or ConnectError."""
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Let the hosts with these facts look at each other. Empty when all of them are nodes already."""
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Connect again to a host that was lost, trying for ``deadline`` seconds. Raises ConnectError."""
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait for it."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Seen(Generic[_T]):
+    value: _T
+    at: float
+
+
+Say = Callable[[Host, str, float], None]
+"""Tells that a host is waited for: the host, why, and for how many seconds already."""
+
+
+class View:
+    """What was last seen of each host and of the API, with its age. Safe to use from several threads."""
+
+    def __init__(self, inventory: Inventory, observer: Observer, clock: Clock, say: Say) -> None:
+        self.inventory = inventory
+        self._observer = observer
+        self._clock = clock
+        self._say = say
+        self._hosts: dict[str, _Seen[HostFacts]] = {}
+        self._api: _Seen[tuple[ClusterFacts | None, str]] | None = None
+        self._surveys: Mapping[str, Survey] | None = None
+        self._changed_at = float("-inf")
+        self._lock = threading.Lock()
+        self._api_lock = threading.Lock()
+        self._survey_lock = threading.Lock()
+
+    def look(self, hosts: Sequence[Host]) -> None:
+        """Probe ``hosts`` at once. Raises the error of one, or SeveralErrors with those of all."""
+        errors: list[ClusterctlError] = []
+
+        def one(host: Host) -> None:
+            try:
+                self._look(host)
+            except ClusterctlError as error:
+                errors.append(error)
+
+        with ThreadPoolExecutor(max_workers=max(1, len(hosts))) as pool:
+            list(pool.map(one, hosts))
+        if errors:
+            raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
+
+    def situation(
+        self,
+        host: Host,
+        *,
+        api: bool,
+        survey: bool = False,
+        max_age: float = float("inf"),
+        api_max_age: float = float("inf"),
+    ) -> Situation:
+        """What is known of ``host``, read again where it is older than ``max_age`` seconds or a change may touch it.
+
+        ``api`` says that the API is wanted too, not older than ``api_max_age`` seconds. A host's own facts age by
+        its own changes, what the API says by the changes of any host. ``survey`` says that what the hosts find
+        around them is wanted: that is asked once, and does not age.
+        """
+        seen = self._hosts.get(host.name)
+        if seen is None or self._clock.now() - seen.at > max_age:
+            self._look(host)
+        facts, problem = self._api_facts(api_max_age) if api else (None, "")
+        with self._lock:
+            known = {name: entry.value for name, entry in self._hosts.items()}
+        return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {})
+
+    def changed(self, host: Host | None) -> None:
+        """A step changed ``host``, or only the cluster: what was seen of it, and what the API said, is old."""
+        with self._lock:
+            if host is not None:
+                self._hosts.pop(host.name, None)
+            self._changed_at = self._clock.now()
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Connect again to ``host`` within ``deadline`` seconds. Raises ConnectError."""
+        self._observer.reconnect(host, deadline)
+
+    def _look(self, host: Host) -> None:
+        began = self._clock.now()
+        while True:
+            at = self._clock.now()
+            facts = self._observer.look(host)
+            if not facts.busy:
+                break
+            waited = self._clock.now() - began
+            if waited > _BUSY_DEADLINE:
+                raise Refused(
+                    f"{host.name}: {facts.busy} of an earlier run is still running after {waited:.0f} s",
+                    resolution=f"look at it on {host.name}: sudo cat /run/clusterctl/log; then run the command again",
+                )
+            self._say(host, f"{facts.busy} of an earlier run is still running", waited)
+            self._clock.sleep(1.0)
+        with self._lock:
+            self._hosts[host.name] = _Seen(facts, at)
+
+    def _survey(self, known: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        with self._survey_lock:
+            if self._surveys is None:
+                self._surveys = self._observer.survey(known)
+            return self._surveys
+
+    def _api_facts(self, max_age: float) -> tuple[ClusterFacts | None, str]:
+        oldest = self._clock.now() - max_age
+        with self._api_lock:
+            seen = self._api
+            # Hosts that wait side by side share what one of them read after they asked.
+            if seen is None or seen.at <= self._changed_at or seen.at < oldest:
+                at = self._clock.now()
+                seen = self._api = _Seen(self._read_api(), at)
+            return seen.value
+
+    def _read_api(self) -> tuple[ClusterFacts | None, str]:
+        first = self.inventory.first_control_plane
+        if first.name not in self._hosts:
+            self._look(first)
+        if _ADMIN_CONF not in self._hosts[first.name].value.paths:
+            return None, "there is no cluster yet"
+        try:
+            return self._observer.look_at_api(), ""
+        except KubernetesError as error:
+            return None, error.what

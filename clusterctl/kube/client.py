@@ -1,0 +1,493 @@
+"""The one door to the official ``kubernetes`` library: connect, send a request, translate what comes back.
+
+The library is imported when the first ``Kube`` is made and is not seen outside this file. Its transport is
+used with plain values instead of its typed models: those validate what servers of other versions send, and
+cost a second to build. Its defaults are replaced on purpose: it never retries by itself, every request has
+a timeout, and a client key never reaches a disk.
+
+Reads may be tried again, because a just-started API server refuses connections, forbids what is allowed and
+fails for a while. A change is sent once; it is tried again only when no connection came about.
+"""
+
+import base64
+import binascii
+import contextlib
+import json
+import os
+import re
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import yaml
+
+from clusterctl import __version__
+from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
+from clusterctl.model.secret import Secret
+
+Object = dict[str, Any]
+Query = Mapping[str, str | int]
+
+PATIENCE = 5.0  # Seconds for which a read is tried again.
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_CONNECT_TIMEOUT = 5.0
+_READ_TIMEOUT = 20.0
+_CHANGE_TIMEOUT = 65.0  # The API server itself gives up after 60 s and says so.
+_PAUSE = 0.3
+_TEMPORARY = {403, 429, 500, 502, 503, 504}
+_CONNECTIONS = 8
+
+_T = TypeVar("_T")
+
+
+class ApiError(KubernetesError):
+    """A request failed: which one, and what the API server said.
+
+    ``reason`` and ``message`` are the server's own words, such as ``NotFound``; ``causes`` are its reasons in
+    detail. ``temporary`` says that a read may fare better in a moment. ``sent`` is False when no connection
+    came about, so that nothing can have changed.
+    """
+
+    def __init__(
+        self,
+        verb: str,
+        target: str,
+        *,
+        status: int | None,
+        reason: str,
+        message: str,
+        resolution: str,
+        temporary: bool = False,
+        sent: bool = True,
+        causes: tuple[str, ...] = (),
+    ) -> None:
+        answer = f"the API server answered {status} {reason}" if status else reason
+        super().__init__(
+            f"cannot {verb} {target}: {answer}".rstrip(), details=message, resolution=resolution, status=status
+        )
+        self.verb = verb
+        self.target = target
+        self.reason = reason
+        self.message = message
+        self.temporary = temporary
+        self.sent = sent
+        self.causes = causes
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a kubeconfig's current context says: where the API is, whom to trust, who we are."""
+
+    server: str
+    server_name: str = ""
+    authority: str = ""
+    insecure: bool = False
+    certificate: str = ""
+    key: Secret | None = None
+    token: Secret | None = None
+    command: Mapping[str, Any] | None = None
+    proxy: str = ""
+
+
+class Kube:
+    """A connection to one cluster's API.
+
+    ``tunnel_port`` is a local port that leads to the API server; the server's certificate is still checked
+    against the name in the kubeconfig. Use it as a context manager, or call ``close``. Threads may share it.
+    """
+
+    def __init__(
+        self, kubeconfig: Secret, *, tunnel_port: int | None = None, folder: Path | None = None, source: str = ""
+    ) -> None:
+        access = read_kubeconfig(kubeconfig.reveal(), folder=folder, source=source or "the kubeconfig")
+        if access.command is not None:
+            access = _ask_command(access)
+        self.server = access.server
+        self._client = _connect(access, tunnel_port)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Kube":
+        """Connect as the kubeconfig at ``path`` says. Raises InputError when it cannot be read."""
+        path = path.expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"cannot read the kubeconfig {path}: {error}", resolution="name another with --kubeconfig FILE"
+            ) from error
+        return cls(Secret(text), folder=path.parent, source=str(path))
+
+    def __enter__(self) -> "Kube":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def get(self, path: str, query: Query | None = None, *, patience: float = PATIENCE, accept: str = "") -> Object:
+        """Read an object or a list; ``patience`` is for how many seconds to try again. Raises ApiError."""
+        headers = {"Accept": accept or "application/json"}
+        return _json(self._read(path, query, headers, patience))
+
+    def find(self, path: str, *, patience: float = PATIENCE) -> Object | None:
+        """Read an object, None when there is none. Raises ApiError."""
+        try:
+            return self.get(path, patience=patience)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def items(
+        self, path: str, query: Query | None = None, *, patience: float = PATIENCE, metadata: bool = False
+    ) -> list[Object]:
+        """Read every object of a collection; only their metadata if that is all that is wanted. Raises ApiError."""
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" if metadata else ""
+        return list(self.get(path, query, patience=patience, accept=accept).get("items") or [])
+
+    def text(self, path: str, query: Query | None = None, *, patience: float = PATIENCE) -> str:
+        """Read plain text, such as a pod's log. Raises ApiError."""
+        return self._read(path, query, {"Accept": "*/*"}, patience).decode("utf-8", "replace")
+
+    def create(self, path: str, body: Object) -> Object:
+        """Create an object in the collection at ``path``. Raises ApiError."""
+        return _json(self._change("POST", path, body=body))
+
+    def patch(self, path: str, body: Object, *, kind: str = MERGE_PATCH, query: Query | None = None) -> Object:
+        """Patch the object at ``path``; ``kind`` is the patch's content type. Raises ApiError."""
+        return _json(self._change("PATCH", path, query, body=body, kind=kind))
+
+    def delete(self, path: str, body: Object | None = None) -> None:
+        """Delete the object at ``path``; that it is gone already is fine. Raises ApiError."""
+        try:
+            self._change("DELETE", path, body=body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _read(self, path: str, query: Query | None, headers: Mapping[str, str], patience: float) -> bytes:
+        return _patiently(
+            lambda: self._send("GET", path, query, headers), patience, again=lambda error: error.temporary
+        )
+
+    def _change(
+        self, method: str, path: str, query: Query | None = None, *, body: Object | None, kind: str = "application/json"
+    ) -> bytes:
+        headers = {"Accept": "application/json", "Content-Type": kind}
+        try:
+            return _patiently(
+                lambda: self._send(method, path, query, headers, body, timeout=_CHANGE_TIMEOUT),
+                PATIENCE,
+                again=lambda error: error.temporary and not error.sent,
+            )
+        except ApiError as error:
+            if error.status is None and error.sent:
+                raise OutcomeUnknown(
+                    f"{error.what}; whether the change was made is unknown",
+                    details=error.details,
+                    resolution="when the API server answers again, run the same command again: it looks first",
+                ) from error
+            raise
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        headers: Mapping[str, str],
+        body: Object | None = None,
+        timeout: float = _READ_TIMEOUT,
+    ) -> bytes:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={**headers, "Accept-Encoding": "gzip"},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            answer = self._client.call_api(*request, _request_timeout=(_CONNECT_TIMEOUT, timeout))
+            content: bytes = answer.read()
+        except (HTTPError, ApiException, OSError) as error:
+            raise _no_answer(self.server, method, path, error) from error
+        if not 200 <= answer.status <= 299:
+            raise _refusal(method, path, answer.status, str(answer.reason or ""), content)
+        return content
+
+
+def preload() -> None:
+    """Import the library, which takes a moment: for a thread that has nothing else to do."""
+    import kubernetes.client  # noqa: F401
+
+
+def read_kubeconfig(text: str, *, folder: Path | None = None, source: str = "the kubeconfig") -> Access:
+    """Read the current context. Files it names are looked for from ``folder``. Raises InputError."""
+    try:
+        config = yaml.safe_load(text)
+        context = _named(config, "contexts", config["current-context"])["context"]
+        cluster = _named(config, "clusters", context["cluster"])["cluster"]
+        user = _named(config, "users", context["user"])["user"] or {}
+        url = urlsplit(cluster["server"])
+        if url.scheme != "https" or not url.hostname:
+            raise ValueError(f"the server {cluster['server']!r} is not https://HOST:PORT")
+        key = _content(user, "client-key", folder)
+        token = user.get("token") or _file(user.get("tokenFile"), folder).strip()
+        return Access(
+            server=cluster["server"].rstrip("/"),
+            server_name=cluster.get("tls-server-name") or url.hostname,
+            authority=_content(cluster, "certificate-authority", folder),
+            insecure=bool(cluster.get("insecure-skip-tls-verify")),
+            certificate=_content(user, "client-certificate", folder),
+            key=Secret(key) if key else None,
+            token=Secret(token) if token else None,
+            command=user.get("exec"),
+            proxy=cluster.get("proxy-url") or "",
+        )
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+        # Of a YAML error only the place is shown: its text quotes the file, which holds keys.
+        mark = getattr(error, "problem_mark", None)
+        problem = (
+            f"not valid YAML near line {mark.line + 1}"
+            if mark
+            else f"{error} is missing"
+            if isinstance(error, KeyError)
+            else "not a kubeconfig"
+            if isinstance(error, (yaml.YAMLError, TypeError, AttributeError, binascii.Error))
+            else str(error)
+        )
+        raise InputError(
+            f"{source}: {problem}",
+            resolution="compare it with /etc/kubernetes/admin.conf of a control plane; `kubectl config view` shows "
+            "a kubeconfig without its secrets",
+        ) from None
+
+
+def describe(path: str) -> str:
+    """Say which object a request path means, as kubectl names it: ``secrets/x in kube-system``."""
+    parts = path.strip("/").split("/")
+    if parts[0] not in ("api", "apis"):
+        return path
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if not parts:
+        return path
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 2:
+        namespace, parts = f" in {parts[1]}", parts[2:]
+    return "/".join(parts) + namespace
+
+
+def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
+    for entry in config[kind] or []:
+        if entry["name"] == name:
+            return dict(entry)
+    raise ValueError(f"it has no entry {name!r} among its {kind}")
+
+
+def _content(entry: Mapping[str, Any], key: str, folder: Path | None) -> str:
+    """What a kubeconfig says under ``key``: base64 in the file itself, or the name of another file."""
+    data = entry.get(f"{key}-data")
+    return base64.b64decode(data, validate=True).decode() if data else _file(entry.get(key), folder)
+
+
+def _file(name: str | None, folder: Path | None) -> str:
+    return (folder / name if folder else Path(name)).read_text(encoding="utf-8") if name else ""
+
+
+def _ask_command(access: Access) -> Access:
+    """Let the kubeconfig's credential program say who we are."""
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.exec_provider import ExecProvider
+    from kubernetes.config.kube_config import ConfigNode
+
+    provider: Any = ExecProvider
+    node: Any = ConfigNode
+    try:
+        status = provider(node("exec", dict(access.command or {})), None).run()
+    except (ConfigException, OSError, KeyError) as error:
+        raise InputError(
+            f"the credential program of the kubeconfig failed: {error}",
+            resolution="run it by hand, or use a kubeconfig with a certificate or a token",
+        ) from error
+    key, token = status.get("clientKeyData"), status.get("token")
+    return Access(
+        server=access.server,
+        server_name=access.server_name,
+        authority=access.authority,
+        insecure=access.insecure,
+        certificate=status.get("clientCertificateData") or access.certificate,
+        key=Secret(key) if key else access.key,
+        token=Secret(token) if token else access.token,
+        proxy=access.proxy,
+    )
+
+
+def _connect(access: Access, tunnel_port: int | None) -> Any:
+    """Make the library's client. This is where the library is imported."""
+    import kubernetes.client
+
+    library: Any = kubernetes.client
+    through_tunnel = tunnel_port is not None
+    configuration = library.Configuration(
+        host=f"https://127.0.0.1:{tunnel_port}" if through_tunnel else access.server,
+        api_key={"BearerToken": f"Bearer {access.token.reveal()}"} if access.token else None,
+        retries=False,
+        tls_server_name=access.server_name,
+        verify_ssl=not access.insecure,
+        connection_pool_maxsize=_CONNECTIONS,
+        # Without a proxy of its own a direct connection takes the environment's, as kubectl does.
+        proxy="" if through_tunnel else access.proxy or None,
+    )
+    client = library.ApiClient(configuration)
+    client.user_agent = f"clusterctl/{__version__}"
+    # The library takes certificates as files only; its connections take a ready context.
+    client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _tls(access)
+    return client
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if access.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif access.authority:
+            context.load_verify_locations(cadata=access.authority)
+        else:
+            context.load_default_certs()
+        if access.certificate and access.key:
+            with _as_file(f"{access.certificate.rstrip()}\n{access.key.reveal()}") as name:
+                context.load_cert_chain(name)
+    except ssl.SSLError as error:
+        raise InputError(
+            f"the certificates in the kubeconfig cannot be used: {error.reason or error}",
+            resolution="compare it with /etc/kubernetes/admin.conf of a control plane",
+        ) from error
+    return context
+
+
+@contextlib.contextmanager
+def _as_file(content: str) -> Iterator[str]:
+    """Show ``content`` to OpenSSL, which reads keys from files alone: from memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("clusterctl", os.MFD_CLOEXEC)
+        with os.fdopen(handle, "w") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{handle}"
+        return
+    with tempfile.TemporaryDirectory(prefix="clusterctl-") as folder:
+        path = Path(folder) / "client.pem"
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
+        yield str(path)
+
+
+def _patiently(attempt: Callable[[], _T], patience: float, again: Callable[[ApiError], bool]) -> _T:
+    """Try until it works, the error is final, or ``patience`` seconds are over."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return attempt()
+        except ApiError as error:
+            if not again(error) or time.monotonic() + _PAUSE > end:
+                raise
+        time.sleep(_PAUSE)
+
+
+def _json(content: bytes) -> Object:
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise KubernetesError(
+            "the API server's answer is not a JSON object",
+            details=content[:200].decode("utf-8", "replace"),
+            resolution="check that the kubeconfig's server is a Kubernetes API server",
+        )
+    return value
+
+
+_VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete"}
+
+
+def _refusal(method: str, path: str, status: int, phrase: str, content: bytes) -> ApiError:
+    """The error for an answer other than 2xx. A body that is no Status is quoted as it is."""
+    try:
+        body = json.loads(content)
+        reason, message = body.get("reason") or phrase, body.get("message") or ""
+        causes = tuple(str(cause.get("message", "")) for cause in (body.get("details") or {}).get("causes") or [])
+    except (ValueError, AttributeError):
+        reason, message, causes = phrase, content[:500].decode("utf-8", "replace").strip(), ()
+    return ApiError(
+        _VERBS[method],
+        describe(path),
+        status=status,
+        reason=str(reason),
+        message=str(message),
+        resolution=_NEXT.get(status, _NEXT[500] if status >= 500 else "correct what the API server names"),
+        temporary=status in _TEMPORARY,
+        causes=causes,
+    )
+
+
+_NEXT = {
+    401: "the kubeconfig's credentials are not accepted; look at their age with `kubeadm certs check-expiration` "
+    "on a control plane",
+    403: "`kubectl auth can-i --list` shows what these credentials may do; right after a start of the API server, "
+    "run the command again",
+    404: "look at what exists with `kubectl get` or `kubectl api-resources`, then run the command again",
+    409: "somebody else changed it at the same moment; run the command again",
+    429: "the API server is busy or a disruption budget holds; run the command again later",
+    500: "look at the API server's log on a control plane: `crictl logs $(crictl ps -q --name kube-apiserver)`",
+}
+
+
+def _no_answer(server: str, method: str, path: str, error: Exception) -> ApiError:
+    """The error for a request without an answer."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
+
+    text = str(getattr(error, "reason", None) or error)
+    unverified = "CERTIFICATE_VERIFY_FAILED" in text
+    resolution = (
+        "check on a control plane that the API server runs: `systemctl status kubelet` and "
+        "`crictl ps -a --name kube-apiserver`; then run the command again"
+    )
+    if isinstance(error, NewConnectionError):
+        reason = f"no connection to {server}"
+    elif isinstance(error, ConnectTimeoutError):
+        reason = f"no connection to {server} within {_CONNECT_TIMEOUT:.0f} s"
+    elif isinstance(error, ReadTimeoutError):
+        reason = f"{server} did not answer in time"
+    elif unverified:
+        reason = f"{server} shows a certificate that cannot be verified"
+        resolution = "use the kubeconfig of this cluster: /etc/kubernetes/admin.conf of one of its control planes"
+    else:
+        reason = f"the connection to {server} broke"
+    return ApiError(
+        _VERBS[method],
+        describe(path),
+        status=None,
+        reason=reason,
+        message=re.sub(r"^<[^<>]*>: ?|^[A-Za-z]+\([^()]*\): ", "", text),
+        resolution=resolution,
+        temporary=not unverified,
+        sent=not (unverified or isinstance(error, (NewConnectionError, ConnectTimeoutError))),
+    )

@@ -1,0 +1,74 @@
+"""What a check may look at: the desired state and the observed one, both frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
+from clusterctl.model.inventory import Cluster, Host, Inventory
+from clusterctl.model.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One host in its cluster at one moment.
+
+    ``all_facts`` has an entry for every host of the inventory that was reached. ``api`` is None when there is
+    no cluster yet or its API does not answer; ``api_problem`` then says why. ``surveys`` has what each host found
+    of the network and its disk; it is empty when every host is a node already, or when nobody asked.
+    """
+
+    inventory: Inventory
+    host: Host
+    all_facts: Mapping[str, HostFacts]
+    api: ClusterFacts | None = None
+    api_problem: str = ""
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The desired cluster."""
+        return self.inventory.cluster
+
+    @property
+    def facts(self) -> HostFacts:
+        """The facts of this host."""
+        return self.all_facts[self.host.name]
+
+    @property
+    def node_name(self) -> str:
+        """The name of this host's node: its host name in lower case, as kubeadm registers it."""
+        return node_name(self.facts)
+
+    @property
+    def node(self) -> NodeFacts | None:
+        """This host's node, None when it is not registered or the API does not answer."""
+        return self.api.nodes.get(self.node_name) if self.api else None
+
+    @property
+    def node_address(self) -> str:
+        """The address by which the other nodes reach this one; a host given by name has its first address."""
+        return node_address(self.host, self.facts)
+
+    @property
+    def survey(self) -> Survey | None:
+        """What this host found of the network and its disk, None when it was not asked."""
+        return self.surveys.get(self.host.name)
+
+    @property
+    def first_control_plane_facts(self) -> HostFacts:
+        """The facts of the host on which the cluster was started."""
+        return self.all_facts[self.inventory.first_control_plane.name]
+
+
+def node_name(facts: HostFacts) -> str:
+    """The node's name of the host with these facts."""
+    return facts.hostname.lower()
+
+
+def node_address(host: Host, facts: HostFacts) -> str:
+    """The address by which the other nodes reach ``host``; a host given by name has its first address."""
+    if host.internal_address:
+        return host.internal_address
+    if host.address in facts.addresses:
+        return host.address
+    return facts.addresses[0] if facts.addresses else host.address

@@ -1,0 +1,177 @@
+"""A new SSH session: connect, check the host key, log in; and what each failure means.
+
+Fabric and paramiko hide behind this file. What differs from their defaults, on purpose: host keys are checked, no
+configuration file is read, the socket is ours.
+"""
+
+from typing import TYPE_CHECKING
+
+from clusterctl.errors import ConnectError
+from clusterctl.model.inventory import Host
+from clusterctl.remote.handshake import (
+    LOGIN_TIMEOUT,
+    TIMEOUT,
+    abandon,
+    host_key,
+    keep_alive,
+    new_transport,
+    no_handshake,
+)
+from clusterctl.remote.known_hosts import HostKey, Known, KnownHosts
+from clusterctl.remote.login import Login
+from clusterctl.remote.wire import Wire, open_socket
+
+if TYPE_CHECKING:
+    import fabric
+    from paramiko import PKey, Transport
+
+_BANNER_LINES = 5
+
+
+class HostKeyError(ConnectError):
+    """The host is not known, or not the one that we know. Trying again does not help."""
+
+
+class Session:
+    """One SSH session with ``host``, logged in to as ``login`` says. Raises ConnectError, or InputError for our files.
+
+    ``transport`` opens channels.
+    """
+
+    def __init__(self, host: Host, login: Login) -> None:
+        self._host = host
+        self._login = login
+        self._address = host.address
+        self._port = host.port or login.ssh.port
+        # The server starts its side while we import and parse.
+        wire = open_socket(host.name, self._address, self._port)
+        transports: list[Transport] = []
+        try:
+            self._fabric = self._log_in(wire, transports)
+        except BaseException:
+            abandon(transports[0] if transports else None, wire)
+            raise
+        self.transport: Transport = transports[0]
+        keep_alive(self.transport)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the session, as far as we know, works."""
+        return self.transport.is_active()
+
+    def close(self) -> None:
+        """End the session."""
+        self._fabric.client.close()
+
+    def _log_in(self, wire: Wire, transports: "list[Transport]") -> "fabric.Connection":
+        hosts = self._login.known_hosts
+        known = hosts.lookup(self._address, self._port)
+        key = self._login.key
+        gate = _Gate(self._host.name, wire.place, hosts, known, transports)
+
+        import fabric
+        from paramiko import SSHException
+
+        def make(sock: Wire, **_: object) -> "Transport":
+            transports.append(new_transport(sock, known))
+            return transports[0]
+
+        session = fabric.Connection(
+            self._address,
+            user=self._login.ssh.user,
+            port=self._port,
+            config=fabric.Config(lazy=True),  # No ~/.ssh/config, no fabric.yml: the inventory says it all.
+            connect_kwargs={
+                "sock": wire,
+                "transport_factory": make,
+                "pkey": key,
+                "allow_agent": self._login.agent,
+                "look_for_keys": False,
+                "banner_timeout": TIMEOUT,
+                "auth_timeout": LOGIN_TIMEOUT,
+                "channel_timeout": LOGIN_TIMEOUT,
+            },
+        )
+        session.client.set_missing_host_key_policy(gate)
+        try:
+            session.open()
+        except (SSHException, EOFError, OSError) as error:
+            if gate.passed:
+                raise self._rejected(key, error, transports[0].get_banner()) from error
+            raise no_handshake(self._host.name, wire, error) from error
+        finally:
+            if not session.is_connected:
+                session.client.close()  # And its way to the agent.
+        return session
+
+    def _rejected(self, key: "PKey | None", error: Exception, banner: bytes | None) -> ConnectError:
+        """The error of a host that does not let us in. Its banner may say why; often it greets everybody."""
+        ssh, name = self._login.ssh, self._host.name
+        problem = self._login.key_problem
+        said = (banner or b"").decode(errors="replace").strip().splitlines()[-_BANNER_LINES:]
+        details = "\n".join([str(error), *said, *([problem.what] if problem else [])])
+        who = f"{ssh.user}@{self._address}"
+        if "saw EOF" in str(error) or "No existing session" in str(error):
+            return ConnectError(
+                f"{name}: the SSH server hung up while {who} was logging in",
+                details=details,
+                resolution=("the agent may hold more keys than MaxAuthTries allows: ssh-add -l; " * self._login.agent)
+                + f"look why on {name}: journalctl -u ssh",
+            )
+        offered = [f"the key {ssh.key} ({key.fingerprint})"] if key else []
+        offered += ["the keys of the SSH agent"] if self._login.agent else []
+        return ConnectError(
+            f"{name}: {who} rejects {' and '.join(offered)}",
+            details=details,
+            resolution=problem.resolution
+            if problem
+            else f"check the user (ssh.user), or install the key: ssh-copy-id -i {ssh.key} -p {self._port} {who}",
+        )
+
+
+class _Gate:
+    """Lets in a server whose key we know. paramiko asks it about every key, since we give it no known hosts."""
+
+    def __init__(self, host: str, place: str, hosts: KnownHosts, known: Known, transports: "list[Transport]") -> None:
+        self.passed = False
+        self._host = host
+        self._place = place
+        self._hosts = hosts
+        self._known = known
+        self._transports = transports
+
+    def missing_host_key(self, *_: object) -> None:
+        """Raise HostKeyError unless the key that the server has proved to hold is one that we know."""
+        key = host_key(self._transports[0])
+        match self._known.judge(key):
+            case "known":
+                self.passed = True
+            case "unknown":
+                raise self._unknown(key)
+            case "revoked":
+                raise self._revoked(key)
+            case "changed":
+                raise self._changed(key)
+
+    def _unknown(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: the host key of {self._place} is not known",
+            details="\n".join([f"it shows {key}", *self._hosts.problems]),
+            resolution=f"clusterctl hosts trust {self._host}",
+        )
+
+    def _revoked(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: {self._place} shows a host key that is revoked: somebody may be intercepting",
+            details=f"it shows {key}, which {self._hosts.path} marks as @revoked",
+            resolution=f"do not connect; find out on the console of {self._host} who holds that key",
+        )
+
+    def _changed(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: THE HOST KEY OF {self._place} HAS CHANGED: the host was installed again, or somebody is "
+            "intercepting the connection",
+            details="\n".join([f"it shows {key}", *(f"{self._hosts.path} has {other}" for other in self._known.keys)]),
+            resolution=f"compare on the console of {self._host}: for f in /etc/ssh/ssh_host_*_key.pub; do "
+            f"ssh-keygen -lf $f; done; only if it is the same key: clusterctl hosts trust --replace {self._host}",
+        )

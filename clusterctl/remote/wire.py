@@ -1,0 +1,128 @@
+"""The TCP connection below SSH, with the socket options that paramiko does not set."""
+
+import errno
+import socket
+import sys
+from contextlib import suppress
+
+from clusterctl.errors import ConnectError
+
+_CONNECT_TIMEOUT = 10.0
+# How long, in seconds, a host may stay silent although it is asked for a sign of life.
+SILENCE = 60.0
+ASK_EVERY = 15
+# paramiko polls: each of its reads returns or times out after this many seconds.
+_POLL = 0.1
+_GREETING = 200
+
+
+class Wire(socket.socket):
+    """A TCP socket that answers at once and notices a host that has died.
+
+    Without TCP_NODELAY and TCP_QUICKACK each exchange of SSH messages costs 40 ms. Linux turns quick
+    acknowledgements off by itself, so every read turns them on again.
+    """
+
+    _silent_polls = 0
+    # The first bytes that the other side sent, for the error when it is no SSH server.
+    greeting = b""
+    # Where it leads, for errors.
+    place = ""
+
+    def tune(self) -> None:
+        """Set the options; call it once, after connecting."""
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if sys.platform == "linux":
+            milliseconds = int(SILENCE * 1000)
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ASK_EVERY)
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ASK_EVERY)
+            self._acknowledge_quickly()
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Read as a socket does. Raises ConnectionAbortedError when the host has been silent for too long.
+
+        Silence is counted in reads that timed out, so that a process that was stopped for a while and goes on
+        does not take its own pause for the host's.
+        """
+        try:
+            data = super().recv(bufsize, flags)
+        except TimeoutError:
+            self._silent_polls += 1
+            if self._silent_polls * _POLL > SILENCE:
+                raise ConnectionAbortedError(
+                    errno.ECONNABORTED, f"the host has not answered for {SILENCE:.0f} s"
+                ) from None
+            raise
+        self._silent_polls = 0
+        if len(self.greeting) < _GREETING:
+            self.greeting += data[:_GREETING]
+        if sys.platform == "linux":
+            self._acknowledge_quickly()
+        return data
+
+    def close(self) -> None:
+        """Close the connection and wake the thread that reads from it."""
+        with suppress(OSError):  # It may not be connected any more.
+            self.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+    def _acknowledge_quickly(self) -> None:
+        with suppress(OSError):  # The connection may be broken; the next read tells.
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def open_socket(host: str, address: str, port: int) -> Wire:
+    """Connect to ``address`` and ``port``, trying each of a name's addresses for at most 10 seconds.
+
+    ``host`` is the name in errors. Raises ConnectError saying what is wrong and where to look.
+    """
+    try:
+        targets = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConnectError(
+            f"{host}: the name {address} cannot be resolved",
+            details=getattr(error, "strerror", None) or str(error),
+            resolution=f"correct the address of {host} in the inventory, or try: getent hosts {address}",
+        ) from error
+    problem: OSError | None = None
+    for family, kind, protocol, _, target in targets:
+        wire = None
+        try:
+            wire = Wire(family, kind, protocol)
+            wire.settimeout(_CONNECT_TIMEOUT)
+            wire.connect(target)
+            wire.tune()
+            wire.place = f"{address} port {port}"
+        except OSError as error:
+            if wire:
+                wire.close()
+            problem = problem or error
+        else:
+            return wire
+    raise _unreachable(host, address, port, problem) from problem
+
+
+def _unreachable(host: str, address: str, port: int, problem: OSError | None) -> ConnectError:
+    place = f"{address} port {port}"
+    if isinstance(problem, ConnectionRefusedError):
+        return ConnectError(
+            f"{host}: {place} refuses connections: no SSH server listens there",
+            resolution=f"start the SSH server on {host} (sudo systemctl enable --now ssh), or correct its port",
+        )
+    if isinstance(problem, TimeoutError):
+        return ConnectError(
+            f"{host}: {place} does not answer within {_CONNECT_TIMEOUT:.0f} s",
+            resolution=f"check that {host} is switched on and that no firewall drops the way there: ping {address}",
+        )
+    if problem and problem.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+        return ConnectError(
+            f"{host}: there is no route to {place}",
+            details=str(problem.strerror),
+            resolution=f"check the network of this machine and the address of {host}: ip route get {address}",
+        )
+    return ConnectError(
+        f"{host}: cannot connect to {place}: {problem.strerror or problem if problem else 'no address'}",
+        resolution=f"try: ssh -v -p {port} {address}",
+    )

@@ -1,0 +1,81 @@
+"""What lies beside the API server before it starts: the key that encrypts its data, and its audit policy."""
+
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.render import Script, document, script
+from clusterctl.steps.kubeadm import AUDIT_POLICY, ENCRYPTION
+from clusterctl.steps.step import File, ScriptStep
+
+MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+
+
+class EncryptionKey(ScriptStep):
+    """The host has the key with which the API server encrypts Secrets before it stores them in etcd."""
+
+    name = "api-server/encryption-key"
+    title = "Make the key that encrypts Secrets at rest"
+
+    def check(self, situation: Situation) -> Verdict:
+        """A key that is there stays for ever: what was encrypted with it can be read with nothing else."""
+        facts = situation.facts
+        if not situation.cluster.encryption_at_rest:
+            return Satisfied("not wanted")
+        holders = {
+            name: digest for name, each in situation.all_facts.items() if (digest := each.digests.get(ENCRYPTION))
+        }
+        if situation.host.name in holders:
+            if len(set(holders.values())) > 1:
+                return Blocked(
+                    f"the control planes have different files {ENCRYPTION}: {', '.join(sorted(holders))}",
+                    "find out with which one the API server stored its Secrets, keep that one, copy it to the others",
+                )
+            return Satisfied(f"{ENCRYPTION} is there")
+        if MANIFEST in facts.paths:
+            return Blocked(
+                f"the API server runs here without {ENCRYPTION}",
+                "bootstrap does not encrypt what is stored already; put the file back if it was lost, or take "
+                "encryption_at_rest out of the inventory",
+            )
+        if holders:
+            holder = min(holders)
+            return Blocked(
+                f"{holder} has {ENCRYPTION}, and this control plane needs the same",
+                f"copy it over, as root and with mode 0600, from {holder} to {situation.host.name}",
+            )
+        return Needed(f"{ENCRYPTION} is missing")
+
+    def script(self, situation: Situation) -> Script:
+        """The key is made on the host and never leaves it."""
+        return script(self.name, path=ENCRYPTION)
+
+
+class AuditPolicy(ScriptStep):
+    """The host has the API server's audit policy."""
+
+    name = "api-server/audit-policy"
+    title = "Write the audit policy"
+
+    def check(self, situation: Situation) -> Verdict:
+        """An API server that runs reads the policy at its start only."""
+        facts, wanted = situation.facts, self.files(situation)
+        if not wanted:
+            return Satisfied("not wanted")
+        if facts.file(AUDIT_POLICY) == wanted[0].content:
+            return Satisfied(f"{AUDIT_POLICY} is as wanted")
+        if MANIFEST in facts.paths:
+            return Blocked(
+                f"{AUDIT_POLICY} differs from what is wanted, and the API server runs with it",
+                "changes after bootstrap are not applied yet: put the inventory's policy back",
+            )
+        return Needed(f"{AUDIT_POLICY} is missing or differs from what is wanted")
+
+    def files(self, situation: Situation) -> tuple[File, ...]:
+        """The policy: the inventory's, or ours."""
+        audit = situation.cluster.audit
+        if audit is None:
+            return ()
+        return (File(AUDIT_POLICY, audit.policy.content or document("kubeadm/audit-policy.yaml.j2"), "0600"),)
+
+    def script(self, situation: Situation) -> Script:
+        """Write the file."""
+        return script(self.name, files=self.files(situation))

@@ -1,0 +1,185 @@
+"""What kubeadm is told: its configuration for init and join, and the patches beside it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from clusterctl.model.components import Argument
+from clusterctl.model.inventory import Cluster
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Needed, Satisfied, Verdict
+from clusterctl.render import Script, document, script
+from clusterctl.steps.runtime import merge
+from clusterctl.steps.step import File, ScriptStep
+
+# templates/facts.sh.j2 reads what is in this folder.
+PATCHES = "/etc/kubernetes/patches"
+ENCRYPTION = "/etc/kubernetes/encryption/config.yaml"
+AUDIT_POLICY = "/etc/kubernetes/audit/policy.yaml"
+_ENCRYPTION_FOLDER, _AUDIT_FOLDER = "/etc/kubernetes/encryption", "/etc/kubernetes/audit"
+_AUDIT_LOGS = "/var/log/kubernetes/audit"
+# Thirty days at most, in ten files of a hundred megabytes at most.
+_AUDIT_ARGS = {
+    "audit-policy-file": AUDIT_POLICY,
+    "audit-log-path": f"{_AUDIT_LOGS}/audit.log",
+    "audit-log-maxage": "30",
+    "audit-log-maxbackup": "10",
+    "audit-log-maxsize": "100",
+}
+# Part of the ClusterConfiguration that the inventory alone decides: what it does not name shall not be there.
+_OURS = (
+    ("apiServer", "extraArgs"),
+    ("apiServer", "extraVolumes"),
+    ("apiServer", "certSANs"),
+    ("controllerManager", "extraArgs"),
+    ("scheduler", "extraArgs"),
+    ("etcd", "local", "extraArgs"),
+)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s))+")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+class Patches(ScriptStep):
+    """The folder that kubeadm takes its patches from holds those of the inventory, and no others."""
+
+    name = "kubeadm/patches"
+    title = "Put kubeadm's patches on the host"
+
+    def check(self, situation: Situation) -> Verdict:
+        """The files' names and text."""
+        wanted = {file.path: file.content for file in self.files(situation)}
+        there = {path: file.content for path, file in situation.facts.files.items() if path.startswith(f"{PATCHES}/")}
+        different = sorted(path for path in wanted.keys() | there.keys() if wanted.get(path) != there.get(path))
+        if different:
+            return Needed(f"{', '.join(different)} differs from what is wanted")
+        return Satisfied(f"{len(wanted)} patches are there" if wanted else "none is wanted")
+
+    def files(self, situation: Situation) -> tuple[File, ...]:
+        """The patches."""
+        return tuple(File(f"{PATCHES}/{file.name}", file.content, "0600") for file in situation.cluster.patches)
+
+    def script(self, situation: Situation) -> Script:
+        """Write what is wanted, remove what is not."""
+        files = self.files(situation)
+        wanted = {file.path for file in files}
+        there = (path for path in situation.facts.files if path.startswith(f"{PATCHES}/"))
+        return script(self.name, files=files, unwanted=sorted(path for path in there if path not in wanted))
+
+
+def init_config(situation: Situation) -> str:
+    """The file for ``kubeadm init --config``: v1beta4, kubelet and kube-proxy settings appended."""
+    cluster = situation.cluster
+    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+    kube_proxy = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+    gates = {"featureGates": cluster.feature_gates} if cluster.feature_gates else {}
+    return document(
+        "kubeadm/init.yaml.j2",
+        cluster=cluster,
+        components=components(cluster),
+        kubelet=merge({**kubelet, **gates}, cluster.kubelet),
+        kube_proxy=merge({**kube_proxy, **gates}, cluster.kube_proxy),
+        **node_registration(situation),
+    )
+
+
+def node_registration(situation: Situation) -> dict[str, Any]:
+    """What init and join say of the node itself."""
+    return {
+        "node_name": situation.node_name,
+        "node_address": situation.node_address,
+        "ignore_preflight_errors": list(situation.cluster.ignore_preflight_errors),
+        "patches": PATCHES if situation.cluster.patches else "",
+    }
+
+
+def components(cluster: Cluster) -> dict[str, dict[str, Any]]:
+    """What a ClusterConfiguration says of its components, in kubeadm's words; empty where it says nothing."""
+    gates = {"feature-gates": ",".join(f"{name}={str(on).lower()}" for name, on in cluster.feature_gates.items())}
+    args = gates if cluster.feature_gates else {}
+    api_args, volumes = dict(args), []
+    if cluster.audit is not None:
+        api_args |= _AUDIT_ARGS
+        volumes += [_volume("audit-policy", _AUDIT_FOLDER, read_only=True), _volume("audit-logs", _AUDIT_LOGS)]
+    if cluster.encryption_at_rest:
+        api_args["encryption-provider-config"] = ENCRYPTION
+        volumes.append(_volume("encryption", _ENCRYPTION_FOLDER, read_only=True))
+    etcd = _section({}, cluster.etcd.extra_args)
+    return {
+        "apiServer": {
+            **_section(api_args, cluster.api_server.extra_args),
+            **({"extraVolumes": volumes} if volumes else {}),
+            **({"certSANs": list(cluster.api_server.cert_sans)} if cluster.api_server.cert_sans else {}),
+        },
+        "controllerManager": _section(args, cluster.controller_manager.extra_args),
+        "scheduler": _section(args, cluster.scheduler.extra_args),
+        "etcd": {"local": etcd} if etcd else {},
+    }
+
+
+def _section(ours: Mapping[str, str], given: Sequence[Argument]) -> dict[str, Any]:
+    """An argument that the inventory gives replaces ours of the same name."""
+    names = {argument.name for argument in given}
+    args = [{"name": name, "value": value} for name, value in ours.items() if name not in names]
+    args += [{"name": argument.name, "value": argument.value} for argument in given]
+    return {"extraArgs": args} if args else {}
+
+
+def _volume(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    volume = {"name": name, "hostPath": path, "mountPath": path, "pathType": "DirectoryOrCreate"}
+    return {**volume, "readOnly": True} if read_only else volume
+
+
+def differences(situation: Situation, running: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where the configurations that a cluster keeps differ from what ``init_config`` would say.
+
+    The version is another step's matter. A setting that we do not name may have any value, save those of ``_OURS``.
+    """
+    found = []
+    for wanted in yaml.safe_load_all(init_config(situation)):
+        kind = wanted["kind"]
+        if kind not in running:
+            continue
+        wanted.pop("kubernetesVersion", None)
+        wanted.pop("apiVersion")
+        found += [f"{kind}.{text}" for text in _compare(wanted, running[kind])]
+        if kind == "ClusterConfiguration":
+            for place in _OURS:
+                if not _at(wanted, place) and (there := _at(running[kind], place)):
+                    found.append(f"{kind}.{'.'.join(place)} is {_show(there)}, and the inventory names none")
+    return found
+
+
+def _at(value: Any, place: Sequence[str]) -> Any:
+    for key in place:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _compare(wanted: Mapping[str, Any], running: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in wanted.items():
+        there = running.get(key)
+        if isinstance(value, Mapping) and isinstance(there or {}, Mapping):
+            yield from (f"{key}.{text}" for text in _compare(value, there or {}))
+        elif _plain(value) != _plain(there):
+            yield f"{key} is {_show(there)}, the inventory asks for {_show(value)}"
+
+
+def _plain(value: Any) -> Any:
+    """A value for comparison: Kubernetes leaves out what is empty, and writes durations in its own way."""
+    if isinstance(value, Mapping):
+        return {key: plain for key, each in value.items() if (plain := _plain(each)) is not None} or None
+    if isinstance(value, list):
+        return [_plain(each) for each in value] or None
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)(h|ms|m|s)", value)) or None
+    return value or None
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list) and value and isinstance(value[0], Mapping) and "value" in value[0]:
+        return ", ".join(f"{each.get('name')}={each.get('value')}" for each in value)
+    return str(value)

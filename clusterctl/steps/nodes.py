@@ -1,0 +1,104 @@
+"""Nodes as the inventory describes them: labels, taints, Ready at the wanted version."""
+
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
+from clusterctl.steps.step import Step, Tools
+
+
+class Labels(Step):
+    """The node has the labels of the inventory; labels of others stay."""
+
+    name = "nodes/labels"
+    title = "Set the node's labels"
+    reads_api = True
+    changes_host = False
+
+    def check(self, situation: Situation) -> Verdict:
+        """Only labels that clusterctl set are ever removed."""
+        node, wanted = situation.node, situation.host.labels
+        if node is None:
+            return Unknown(f"{situation.node_name} is not a node yet") if wanted else Satisfied("none is wanted")
+        changes = _label_changes(situation)
+        if changes:
+            return Needed(", ".join(f"{key}={value}" if value is not None else f"{key}-" for key, value in changes))
+        return Satisfied(f"{len(wanted)} labels of the inventory are set" if wanted else "none is wanted")
+
+    def preview(self, situation: Situation) -> str:
+        """The labels as kubectl would take them."""
+        changes = [f"{key}={value}" if value is not None else f"{key}-" for key, value in _label_changes(situation)]
+        return f"label node {situation.node_name}: {' '.join(changes)}\n" if changes else ""
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Set and remove what differs."""
+        tools.cluster().set_labels(situation.node_name, dict(_label_changes(situation)))
+
+
+class Taints(Step):
+    """The node has the taints of the inventory; taints of others stay."""
+
+    name = "nodes/taints"
+    title = "Set the node's taints"
+    reads_api = True
+    changes_host = False
+
+    def check(self, situation: Situation) -> Verdict:
+        """Only taints that clusterctl set are ever removed."""
+        node, wanted = situation.node, situation.host.taints
+        if node is None:
+            return Unknown(f"{situation.node_name} is not a node yet") if wanted else Satisfied("none is wanted")
+        add, remove = _taint_changes(situation)
+        if add or remove:
+            return Needed(", ".join([*add, *(f"{taint}-" for taint in remove)]))
+        return Satisfied(f"{len(wanted)} taints of the inventory are set" if wanted else "none is wanted")
+
+    def preview(self, situation: Situation) -> str:
+        """The taints as kubectl would take them."""
+        add, remove = _taint_changes(situation)
+        changes = [*add, *(f"{taint}-" for taint in remove)]
+        return f"taint node {situation.node_name}: {' '.join(changes)}\n" if changes else ""
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Set and remove what differs."""
+        add, remove = _taint_changes(situation)
+        tools.cluster().set_taints(situation.node_name, add=add, remove=remove)
+
+
+class Ready(Step):
+    """The node is Ready at the wanted version."""
+
+    name = "nodes/ready"
+    title = "Wait until the node is Ready"
+    reads_api = True
+    changes_host = False
+    deadline = 300.0
+
+    def check(self, situation: Situation) -> Verdict:
+        """The node's own condition and its kubelet's version."""
+        node, wanted = situation.node, situation.cluster.kubernetes
+        if node is None:
+            return Unknown(f"{situation.node_name} is not a node yet")
+        if not node.ready:
+            return Needed(f"{node.name} is not Ready: {node.reason}")
+        if node.kubelet_version != wanted:
+            return Needed(f"the kubelet of {node.name} is {node.kubelet_version}, wanted is {wanted}")
+        return Satisfied(f"{node.name} is Ready, {wanted}")
+
+
+def _label_changes(situation: Situation) -> tuple[tuple[str, str | None], ...]:
+    node, wanted = situation.node, situation.host.labels
+    if node is None:
+        return ()
+    removed = sorted(key for key in node.owned_labels if key in node.labels and key not in wanted)
+    return (
+        *((key, value) for key, value in wanted.items() if node.labels.get(key) != value),
+        *((key, None) for key in removed),
+    )
+
+
+def _taint_changes(situation: Situation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    node, wanted = situation.node, situation.host.taints
+    if node is None:
+        return (), ()
+    add = tuple(taint for taint in wanted if taint not in node.taints)
+    remove = tuple(sorted(taint for taint in node.owned_taints if taint in node.taints and taint not in wanted))
+    return add, remove

@@ -1,0 +1,133 @@
+"""What a step is: a postcondition, and a way to make it true."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from clusterctl.model.inventory import Source
+from clusterctl.model.secret import Secret
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Verdict
+from clusterctl.render import Script
+
+
+class Machine(Protocol):
+    """What can change one host."""
+
+    def run(self, script: Script) -> str:
+        """Run the script as root, once, and return what it printed.
+
+        Raises CommandFailed when it exits with a failure, OutcomeUnknown when the connection breaks meanwhile.
+        """
+
+    def put_secret(self, path: str, content: Secret) -> None:
+        """Write ``content`` to ``path``, below ``/run/clusterctl``, with mode 0600, through standard input."""
+
+
+class ClusterApi(Protocol):
+    """What can change the cluster.
+
+    Raises KubernetesError when the API refuses, OutcomeUnknown when a change was sent and no answer came.
+    """
+
+    def create_join_token(self, *, ttl_seconds: int) -> Secret:
+        """Make a bootstrap token that lets one node join, marked as clusterctl's."""
+
+    def delete_join_tokens(self) -> None:
+        """Delete every bootstrap token that clusterctl made."""
+
+    def set_labels(self, node: str, labels: Mapping[str, str | None]) -> None:
+        """Set labels of a node, remove those whose value is None, and record which ones clusterctl owns."""
+
+    def set_taints(self, node: str, *, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+        """Add and remove taints of a node, leaving all others, and record which ones clusterctl owns."""
+
+    def apply(self, manifest: str, *, record: str = "", digest: str = "") -> None:
+        """Apply every object of a YAML stream by server-side apply, in its order.
+
+        With ``record`` the cluster keeps, under that name, the digest and the workloads of the stream: a digest is
+        there when the whole stream was applied. ``digest`` replaces that of the text.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The capabilities of one host's walk. Only ``apply`` receives them.
+
+    ``cluster`` connects when it is first called. ``say`` tells the operator what is being waited for. ``fetch``
+    reads a manifest, whose digest it has checked.
+    """
+
+    machine: Machine
+    cluster: Callable[[], ClusterApi]
+    say: Callable[[str], None]
+    fetch: Callable[[Source], str]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A text file that a step puts on its host; ``mode`` as in ``chmod``."""
+
+    path: str
+    content: str
+    mode: str = "0644"
+
+
+class Step(ABC):
+    """One postcondition on one host.
+
+    ``name`` is ``phase/step``; the class lives in ``clusterctl/steps/<phase>.py``. ``title`` is an imperative.
+    ``reads_api`` says that the check looks at the API, ``reads_survey`` that it looks at what hosts find around them,
+    ``changes_host`` that ``apply`` changes the host, so that its facts have to be read again. ``deadline`` is how
+    long, in seconds, the postcondition may take to come true after ``apply``. ``follows`` says that the run itself
+    makes the step necessary.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    reads_api: ClassVar[bool] = False
+    reads_survey: ClassVar[bool] = False
+    changes_host: ClassVar[bool] = True
+    deadline: ClassVar[float] = 30.0
+    follows: ClassVar[bool] = False
+
+    @abstractmethod
+    def check(self, situation: Situation) -> Verdict:
+        """Say whether the postcondition holds. Pure."""
+
+    def apply(self, situation: Situation, tools: Tools) -> None:  # noqa: B027 - a step may only wait.
+        """Make the postcondition true. A step that only waits or only checks does nothing here."""
+
+    @property
+    def binding(self) -> bool:
+        """Whether a saved plan has to name this step's action: it changes something, and not only after ourselves."""
+        return not self.follows and type(self).apply is not Step.apply
+
+    def files(self, situation: Situation) -> tuple[File, ...]:
+        """The files that ``apply`` writes on this host. Pure."""
+        return ()
+
+    def sources(self, situation: Situation) -> tuple[Source, ...]:
+        """The manifests that ``apply`` fetches. Pure."""
+        return ()
+
+    def preview(self, situation: Situation) -> str:
+        """What ``apply`` would send, as an operator reads it. Pure; without secrets."""
+        return ""
+
+
+class ScriptStep(Step):
+    """A step whose ``apply`` is one script."""
+
+    @abstractmethod
+    def script(self, situation: Situation) -> Script:
+        """The script that makes the postcondition true. Pure."""
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Run the script."""
+        tools.machine.run(self.script(situation))
+
+    def preview(self, situation: Situation) -> str:
+        """The script's text."""
+        return self.script(situation).text

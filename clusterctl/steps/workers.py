@@ -1,0 +1,80 @@
+"""Workers join with a token of this run."""
+
+import base64
+import json
+
+from clusterctl.model.secret import Secret
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.render import Script, document, script
+from clusterctl.steps.kubeadm import node_registration
+from clusterctl.steps.preflight import CA_CERT, KUBELET_CONF
+from clusterctl.steps.step import ScriptStep, Tools
+
+_DISCOVERY = "/run/clusterctl/discovery.conf"
+# Longer than kubeadm's own five minutes for the bootstrap; the last play deletes the token anyway.
+_TOKEN_SECONDS = 900
+
+
+class Join(ScriptStep):
+    """The host is a node of the cluster."""
+
+    name = "workers/join"
+    title = "Join the cluster (kubeadm join)"
+    reads_api = True
+    deadline = 120.0
+
+    def check(self, situation: Situation) -> Verdict:
+        """The kubelet's file on the host and the node in the API have to agree."""
+        joined, name = KUBELET_CONF in situation.facts.paths, situation.node_name
+        reset = f"if this host may join anew: ssh {situation.host.address} sudo kubeadm reset -f"
+        if situation.api is None:
+            if joined:
+                return Blocked(f"{KUBELET_CONF} exists, and the API cannot be asked: {situation.api_problem}", reset)
+            return Needed(f"{name} is not a node yet")
+        if not joined and situation.node is not None:
+            return Blocked(
+                f"the cluster has a node {name}, and this host has no {KUBELET_CONF}",
+                f"if the node is gone for good: kubectl delete node {name}, then run the same command again",
+            )
+        if joined and situation.node is None:
+            return Blocked(f"{KUBELET_CONF} exists, and the cluster has no node {name}", reset)
+        if not joined:
+            return Needed(f"{name} is not a node yet")
+        return Satisfied(f"{name} is a node")
+
+    def script(self, situation: Situation) -> Script:
+        """kubeadm join with a v1beta4 file; the token is in a file of its own."""
+        config = document("kubeadm/join.yaml.j2", discovery=_DISCOVERY, **node_registration(situation))
+        return script(self.name, config=config, discovery=_DISCOVERY)
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Make a token, hand it over through standard input, join."""
+        token = tools.cluster().create_join_token(ttl_seconds=_TOKEN_SECONDS)
+        tools.machine.put_secret(_DISCOVERY, discovery(situation, token))
+        super().apply(situation, tools)
+
+
+def discovery(situation: Situation, token: Secret) -> Secret:
+    """The kubeconfig by which kubeadm finds and trusts the cluster, and the token that lets the node in.
+
+    It spares the CA's hash and the cluster-info ConfigMap. (kubeadm join, file-based discovery)
+    """
+    ca = situation.first_control_plane_facts.file(CA_CERT) or ""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "cluster",
+                "cluster": {
+                    "server": f"https://{situation.cluster.endpoint}",
+                    "certificate-authority-data": base64.b64encode(ca.encode()).decode(),
+                },
+            }
+        ],
+        "users": [{"name": "join", "user": {"token": token.reveal()}}],
+        "contexts": [{"name": "join", "context": {"cluster": "cluster", "user": "join"}}],
+        "current-context": "join",
+    }
+    return Secret(json.dumps(config))

@@ -1,0 +1,399 @@
+"""The engine on toy steps: barriers, batches, stop rules, proof, unknown outcomes."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from clusterctl.engine.events import (
+    Event,
+    Interrupted,
+    RunFinished,
+    StepChanged,
+    StepFailed,
+    StepSatisfied,
+    StepStarted,
+    Waiting,
+)
+from clusterctl.engine.plan import make_plan
+from clusterctl.engine.playbook import Play, Playbook
+from clusterctl.engine.runner import Runner
+from clusterctl.engine.view import View
+from clusterctl.errors import (
+    CommandFailed,
+    ConnectError,
+    KubernetesError,
+    NotVerified,
+    OutcomeUnknown,
+    Refused,
+    SeveralErrors,
+)
+from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.inventory import Host
+from clusterctl.model.situation import Situation
+from clusterctl.model.survey import Survey
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
+from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
+from tests.builders import make_facts, make_inventory
+from tests.simulation import FakeClock
+
+INVENTORY = make_inventory()
+
+
+@dataclass
+class Toys:
+    """A cluster of toy hosts: which steps are done where, and what happened in which order."""
+
+    done: set[tuple[str, str]] = field(default_factory=set)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    looks: int = 0
+    busy: dict[str, int] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    reconnects: int = 0
+
+    def look(self, host: Host) -> HostFacts:
+        """The names of the done steps are the host's modules."""
+        self.looks += 1
+        if host.name in self.lost:
+            raise ConnectError(f"{host.name} is lost")
+        facts = make_facts(host.name, modules=frozenset(step for name, step in self.done if name == host.name))
+        if self.busy.get(host.name):
+            self.busy[host.name] -= 1
+            return replace(facts, busy="toy/earlier")
+        return facts
+
+    def look_at_api(self) -> ClusterFacts:
+        """There is none."""
+        raise KubernetesError("no API")
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Nobody asks."""
+        return {}
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """Works unless the host is lost."""
+        self.reconnects += 1
+        if host.name in self.lost:
+            raise ConnectError(f"{host.name} stays lost")
+
+
+class Toy(Step):
+    """Done when it has run; ``act`` may fail."""
+
+    title = "Play"
+    deadline = 5.0
+
+    def __init__(
+        self,
+        name: str,
+        toys: Toys,
+        act: Callable[[str], None] | None = None,
+        verdict: Verdict | None = None,
+        works: bool = True,
+    ) -> None:
+        self.name = name  # type: ignore[misc]
+        self.toys, self.act, self.verdict, self.works = toys, act, verdict, works
+
+    def check(self, situation: Situation) -> Verdict:
+        """Whether it ran on this host."""
+        if self.verdict:
+            return self.verdict
+        return Satisfied("done") if self.name in situation.facts.modules else Needed("not done")
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Run."""
+        self.toys.log.append((situation.host.name, self.name))
+        if self.act:
+            self.act(situation.host.name)
+        if self.works:
+            self.toys.done.add((situation.host.name, self.name))
+
+
+def play(*steps: Step, hosts: str = "all", batch: int = 0, max_failures: int = 0) -> Play:
+    """A play of toys."""
+    return Play("toys", hosts, steps, batch, max_failures)  # type: ignore[arg-type]
+
+
+def run(toys: Toys, *plays: Play) -> list[Event]:
+    """Run the plays; the events, also when it raises, are in the returned list."""
+    events: list[Event] = []
+    run_into(events, toys, *plays)
+    return events
+
+
+def run_into(events: list[Event], toys: Toys, *plays: Play) -> None:
+    """Run the plays, collecting events."""
+    make_runner(events, toys, *plays).run()
+
+
+def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
+    """A runner for the plays, on hosts that have been looked at."""
+    clock = FakeClock()
+    view = View(
+        INVENTORY, toys, clock, lambda host, message, seconds: events.append(Waiting(host.name, "", message, 0))
+    )
+    view.look(INVENTORY.hosts)
+
+    def tools(host: Host, say: Callable[[str], None]) -> Tools:
+        return Tools(cast(Machine, None), lambda: cast(ClusterApi, None), say, lambda source: "")
+
+    return Runner(Playbook("toys", plays), view, tools, clock, events.append)
+
+
+def test_a_play_is_a_barrier() -> None:
+    """No host begins the second play before all are through the first."""
+    toys = Toys()
+
+    run(toys, play(Toy("toy/a", toys)), play(Toy("toy/b", toys)))
+
+    assert [step for _, step in toys.log] == ["toy/a"] * 3 + ["toy/b"] * 3
+
+
+def test_a_batch_walks_before_the_next() -> None:
+    """With a batch of one, a host ends its walk before the next begins."""
+    toys = Toys()
+
+    run(toys, play(Toy("toy/a", toys), Toy("toy/b", toys), batch=1))
+
+    assert toys.log == [(host, step) for host in ("cp1", "w1", "w2") for step in ("toy/a", "toy/b")]
+
+
+def test_hosts_of_a_play_walk_at_once() -> None:
+    """All hosts of a play are under way together."""
+    toys, meet = Toys(), threading.Barrier(3, timeout=10)
+
+    run(toys, play(Toy("toy/a", toys, act=lambda host: _ignore(meet.wait()))))
+
+    assert len(toys.log) == 3
+
+
+def test_satisfied_steps_cost_one_look_per_host() -> None:
+    """A run with nothing to do reads each host once."""
+    toys = Toys(done={(host, "toy/a") for host in ("cp1", "w1", "w2")})
+
+    events = run(toys, play(Toy("toy/a", toys)))
+
+    assert toys.looks == 3
+    assert toys.log == []
+    assert sum(isinstance(event, StepSatisfied) for event in events) == 3
+
+
+def test_a_blocked_step_refuses_and_tells_what_to_do() -> None:
+    """Blocked is not acted on."""
+    toys = Toys()
+    blocked = Toy("toy/a", toys, verdict=Blocked("a stone lies there", "carry it away"))
+
+    with pytest.raises(Refused, match="a stone lies there") as caught:
+        run(toys, play(blocked, hosts="first-control-plane"))
+
+    assert caught.value.resolution == "carry it away"
+    assert toys.log == []
+
+
+def test_what_is_still_unknown_at_the_moment_of_acting_is_refused() -> None:
+    """Nothing is guessed."""
+    toys = Toys()
+
+    with pytest.raises(Refused, match="cannot be judged"):
+        run(toys, play(Toy("toy/a", toys, verdict=Unknown("later")), hosts="first-control-plane"))
+
+
+def test_an_applied_step_that_does_not_come_true_is_not_verified() -> None:
+    """After the deadline of the step, with Waiting on the way."""
+    toys, events = Toys(), list[Event]()
+
+    with pytest.raises(NotVerified, match="in 5 s: not done"):
+        run_into(events, toys, play(Toy("toy/a", toys, works=False), hosts="first-control-plane"))
+
+    assert toys.log == [("cp1", "toy/a")]
+    assert any(isinstance(event, Waiting) and event.message == "not done" for event in events)
+
+
+def test_a_failed_host_walks_no_further_and_the_run_stops_after_the_play() -> None:
+    """The others of its play finish; the next play is not begun; what is left is told."""
+    toys, events = Toys(), list[Event]()
+
+    with pytest.raises(CommandFailed, match="w1 broke"):
+        run_into(events, toys, play(Toy("toy/a", toys, act=_break("w1")), Toy("toy/b", toys)), play(Toy("toy/c", toys)))
+
+    assert set(toys.log) == {
+        *((host, "toy/a") for host in ("cp1", "w1", "w2")),
+        *((host, "toy/b") for host in ("cp1", "w2")),
+    }
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert set(finished.left) == {("w1", "toy/a"), ("w1", "toy/b"), *((host, "toy/c") for host in ("cp1", "w1", "w2"))}
+
+
+def test_failures_within_the_budget_let_the_run_go_on() -> None:
+    """max_failures is how many hosts of a play may fail."""
+    toys = Toys()
+
+    with pytest.raises(CommandFailed):
+        run(toys, play(Toy("toy/a", toys, act=_break("w1")), max_failures=1), play(Toy("toy/b", toys)))
+
+    assert ("w2", "toy/b") in toys.log
+
+
+def test_several_failures_are_all_reported() -> None:
+    """One error with complete children."""
+    toys = Toys()
+
+    with pytest.raises(SeveralErrors) as caught:
+        run(toys, play(Toy("toy/a", toys, act=_break("w1", "w2"))))
+
+    assert {error.what for error in caught.value.errors} == {"w1 broke", "w2 broke"}
+    assert caught.value.exit_code == 6
+
+
+def test_after_a_lost_connection_a_done_step_counts() -> None:
+    """The outcome was unknown; the check says that it is done."""
+    toys = Toys()
+
+    def act(host: str) -> None:
+        toys.done.add((host, "toy/a"))
+        raise OutcomeUnknown(f"{host}: lost")
+
+    events = run(toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"))
+
+    assert toys.reconnects == 1
+    assert any(isinstance(event, StepChanged) for event in events)
+
+
+def test_after_a_lost_connection_an_undone_step_is_never_repeated() -> None:
+    """The run ends; running again is the operator's decision."""
+    toys = Toys()
+
+    def act(host: str) -> None:
+        raise OutcomeUnknown(f"{host}: lost")
+
+    with pytest.raises(OutcomeUnknown, match="not done"):
+        run(toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"))
+
+    assert toys.log == [("cp1", "toy/a")]
+
+
+def test_a_host_that_does_not_come_back_is_an_unknown_outcome() -> None:
+    """Exit code 5, not 4: something was sent."""
+    toys = Toys()
+
+    def act(host: str) -> None:
+        toys.lost.add(host)
+        raise OutcomeUnknown(f"{host}: lost")
+
+    with pytest.raises(OutcomeUnknown, match="could not be looked at"):
+        run(toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"))
+
+
+def test_a_busy_host_is_waited_for_in_sight() -> None:
+    """A script of an earlier run ends before anything is judged."""
+    toys = Toys(busy={"cp1": 3})
+
+    events = run(toys, play(Toy("toy/a", toys)))
+
+    waits = [event for event in events if isinstance(event, Waiting) and "toy/earlier" in event.message]
+    assert len(waits) == 3
+    assert ("cp1", "toy/a") in toys.log
+
+
+def test_stop_finishes_the_step_in_hand_and_starts_nothing_new() -> None:
+    """The second play is left, and said to be."""
+    toys, events = Toys(), list[Event]()
+
+    def act(host: str) -> None:
+        runner.stop()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and not any(isinstance(event, Interrupted) for event in events):
+            time.sleep(0.01)
+
+    runner = make_runner(
+        events, toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"), play(Toy("toy/b", toys))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+
+    assert toys.log == [("cp1", "toy/a")]
+    assert any(isinstance(event, StepChanged) for event in events)
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert len(finished.left) == 3
+
+
+LEAVE_AT_ONCE = """
+import os, signal, threading
+from tests.engine.test_runner import Toys, Toy, make_runner, play
+
+# A process that a shell starts in the background is born deaf to SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+toys = Toys()
+never = threading.Event()
+
+def act(host):
+    os.kill(os.getpid(), signal.SIGINT)
+    never.wait(60)
+
+try:
+    make_runner([], toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane")).run()
+except KeyboardInterrupt:
+    os._exit(42)
+"""
+
+
+def test_a_keyboard_interrupt_leaves_at_once() -> None:
+    """The step in hand is left behind; its script ends on the host. In a process of its own: it may be left too."""
+    root = Path(__file__).parent.parent.parent
+
+    done = subprocess.run([sys.executable, "-c", LEAVE_AT_ONCE], cwd=root, timeout=30, check=False)
+
+    assert done.returncode == 42
+
+
+def test_every_started_step_ends() -> None:
+    """Each StepStarted has its StepChanged or StepFailed."""
+    toys, events = Toys(), list[Event]()
+
+    with pytest.raises(CommandFailed):
+        run_into(events, toys, play(Toy("toy/a", toys, act=_break("w1")), Toy("toy/b", toys)))
+
+    started = [(event.host, event.step) for event in events if isinstance(event, StepStarted)]
+    ended = [(event.host, event.step) for event in events if isinstance(event, StepChanged | StepFailed)]
+    assert sorted(started) == sorted(ended)
+
+
+def test_the_plan_counts_and_changes_nothing() -> None:
+    """changes, blocked and unknown are what the verdicts say."""
+    toys = Toys()
+    plan = make_plan(
+        Playbook(
+            "toys",
+            (
+                play(Toy("toy/a", toys)),
+                play(Toy("toy/b", toys, verdict=Blocked("no", "yes")), hosts="first-control-plane"),
+                play(Toy("toy/c", toys, verdict=Unknown("later")), hosts="worker"),
+            ),
+        ),
+        INVENTORY,
+        lambda host, step: Situation(INVENTORY, host, {h.name: make_facts(h.name) for h in INVENTORY.hosts}),
+    )
+
+    assert (plan.changes, len(plan.blocked), plan.unknown) == (3, 1, 2)
+    assert plan.as_json()["changes"] == 3
+    assert toys.log == []
+
+
+def _break(*hosts: str) -> Callable[[str], None]:
+    def act(host: str) -> None:
+        if host in hosts:
+            raise CommandFailed(f"{host} broke")
+
+    return act
+
+
+def _ignore(value: object) -> None:
+    """Drop a value."""

@@ -1,0 +1,126 @@
+# The probe: reads, and changes nothing.
+set -u
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+main() {
+  echo '@@ clock'; date +%s.%N
+  echo '@@ hostname'; cat /proc/sys/kernel/hostname
+  echo '@@ machine-id'; cat /etc/machine-id 2>/dev/null
+  echo '@@ boot-id'; cat /proc/sys/kernel/random/boot_id
+  ( . /etc/os-release 2>/dev/null
+    printf '@@ os-id\n%s\n@@ os-version\n%s\n@@ os-name\n%s\n' "${ID:-}" "${VERSION_ID:-}" "${PRETTY_NAME:-}" )
+  echo '@@ architecture'; uname -m
+  echo '@@ kernel'; uname -r
+  echo '@@ cgroup'; if test -e /sys/fs/cgroup/cgroup.controllers; then echo v2; else echo v1; fi
+  echo '@@ cpus'; nproc
+  echo '@@ memory-kib'; awk '$1 == "MemTotal:" {print $2}' /proc/meminfo
+  echo '@@ init'; cat /proc/1/comm
+  echo '@@ addresses'; ip -o addr show scope global 2>/dev/null | awk '{sub("/.*", "", $4); print $4}'
+
+  echo '@@ links'
+  { ip -o link show; ip -o addr show scope global; } 2>/dev/null | awk '
+    {sub(":$", "", $2); sub("@.*", "", $2)}
+    $3 ~ /^</ {for (i = 4; i < NF; i++) {if ($i == "mtu") mtu[$2] = $(i + 1); if ($i == "link/ether") mac[$2] = $(i + 1)}}
+    $3 ~ /^inet/ {sub("/.*", "", $4); print $4 "\t" $2 "\t" mac[$2] "\t" mtu[$2]}'
+  echo '@@ routes'
+  { ip -o -4 route show; ip -o -6 route show; } 2>/dev/null | awk '
+    {sub("^(unreachable|blackhole|prohibit|throw|unicast) ", "")} $1 == "default" || $1 ~ /^fe80/ {next}
+    {device = ""; for (i = 2; i < NF; i++) if ($i == "dev") device = $(i + 1); print $1 "\t" device}'
+  echo '@@ nameservers'; awk '$1 == "nameserver" {print $2}' /etc/resolv.conf 2>/dev/null
+  echo '@@ product-uuid'; cat /sys/class/dmi/id/product_uuid 2>/dev/null
+  echo '@@ host-keys'; awk '{print $1 " " $2}' /etc/ssh/ssh_host_*_key.pub 2>/dev/null
+  echo '@@ disks'
+  for path in /var/lib/containerd /var/lib/kubelet /var/lib/etcd; do
+    there=$path
+    until test -d "$there"; do there=$(dirname "$there"); done
+    df -Pk "$there" 2>/dev/null | awk -v path="$path" 'NR == 2 {print path "\t" $4 "\t" $2 "\t" $6}'
+  done
+
+  # A swap file of another mount namespace is listed here as well, and is not this host's.
+  echo '@@ swaps'
+  tail -n +2 /proc/swaps | while read -r path _; do if test -e "$path"; then echo "$path"; fi; done
+
+  echo '@@ modules'
+  for module in overlay br_netfilter; do
+    if test -e "/sys/module/$module" || grep -qsF "/$module.ko" "/lib/modules/$(uname -r)/modules.builtin"; then
+      echo "$module"
+    fi
+  done
+  # Built into the kernel, both are known by what they bring.
+  if grep -qw overlay /proc/filesystems; then echo overlay; fi
+  if test -e /proc/sys/net/bridge/bridge-nf-call-iptables; then echo br_netfilter; fi
+
+  echo '@@ sysctls'
+  for key in net.bridge.bridge-nf-call-ip6tables net.bridge.bridge-nf-call-iptables net.ipv4.ip_forward; do
+    file=/proc/sys/$(printf '%s' "$key" | tr . /)
+    if test -r "$file"; then printf '%s\t%s\n' "$key" "$(cat "$file")"; fi
+  done
+
+  echo '@@ files'
+  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/containerd/config.toml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /etc/kubernetes/patches/*; do
+    if test -f "$file"; then printf '%s\t%s\t%s\n' "$file" "$(stat -c %a "$file")" "$(base64 -w0 "$file")"; fi
+  done
+
+  echo '@@ digests'
+  for file in /etc/kubernetes/encryption/config.yaml; do
+    if test -f "$file"; then printf '%s\t%s\n' "$file" "$(sha256sum <"$file" | cut -d ' ' -f 1)"; fi
+  done
+
+  echo '@@ paths'
+  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /etc/cni/net.d/*; do
+    if test -e "$path"; then echo "$path"; fi
+  done
+
+  echo '@@ packages'
+  # A hold is the first word of a package's status; apt-mark and dpkg --audit read the same, and take long.
+  dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg 2>/dev/null |
+    while IFS="$(printf '\t')" read -r name version state; do
+      case $state in *not-installed | *config-files) continue ;; esac
+      printf '%s\t%s\t%s\t%s\n' "$name" "$version" "${state%% *}" "${state#* }"
+    done
+  echo '@@ dpkg-problem'
+  awk '$1 == "Package:" {name = $2}
+    $1 == "Status:" && $4 ~ /^(half-installed|unpacked|half-configured)$/ {print name " is " $4}' /var/lib/dpkg/status
+
+  echo '@@ services'
+  systemctl show --property=Id,ActiveState,UnitFileState containerd.service kubelet.service swap.target zramswap.service zram-config.service chrony.service chronyd.service systemd-timesyncd.service ntpsec.service ntp.service ntpd.service openntpd.service docker.service 2>/dev/null | awk -F= '
+    $1 == "Id" {id = $2} $1 == "ActiveState" {active = $2} $1 == "UnitFileState" {enabled = $2}
+    /^$/ {if (id != "") printf "%s\t%s\t%s\n", id, active, enabled; id = active = enabled = ""}
+    END {if (id != "") printf "%s\t%s\t%s\n", id, active, enabled}'
+
+  echo '@@ listeners'
+  ss -Hltnp 2>/dev/null | awk '{port = $4; sub(".*:", "", port); name = $6; sub("^[^\"]*\"", "", name); sub("\".*", "", name)
+    print port "\t" name}' | awk -F '\t' -v wanted=' ''2379 2380 6443 10250 10256 10257 10259'' ' 'index(wanted, " " $1 " ")' | sort -u
+
+  echo '@@ containerd-version'; containerd --version 2>/dev/null | awk '{print $3}'
+  # Settings count once containerd has started after they were written.
+  echo '@@ containerd-config'
+  if test -e /etc/containerd/config.toml; then
+    started=$(systemctl show --value --property=ActiveEnterTimestampMonotonic containerd.service 2>/dev/null)
+    uptime=$(awk '{printf "%d", $1 * 1000000}' /proc/uptime)
+    now=$(date +%s%6N)
+    written=$(( $(date -r /etc/containerd/config.toml +%s%6N) ))
+    if test "${started:-0}" -gt 0 && test $(( now - uptime + started )) -gt "$written"; then echo loaded; else echo stale; fi
+  fi
+
+  echo '@@ images'
+  if command -v kubeadm >/dev/null; then
+    kubeadm config images list --kubernetes-version 1.36.3 --image-repository registry.k8s.io 2>/dev/null
+  fi
+  # The repository is asked only while the wanted version is not installed yet.
+  if ! dpkg-query -W -f '${Version}\n' kubeadm 2>/dev/null | grep -qF 1.36.3-; then
+    if problem=$(command -v curl >/dev/null && curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages -o /dev/null 2>&1); then
+      echo '@@ available'
+      curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages 2>/dev/null |
+        awk '$1 == "Package:" {name = $2} $1 == "Version:" && name == "kubeadm" {print $2}'
+    else
+      echo '@@ available-problem'; if command -v curl >/dev/null; then echo "$problem"; else echo 'curl is not installed'; fi
+    fi
+  fi
+
+  echo '@@ busy'
+  if test -e /run/clusterctl/lock && ! flock -n -s /run/clusterctl/lock true; then cat /run/clusterctl/running; fi
+  echo '@@ clock'; date +%s.%N
+  echo '@@ end'
+}
+main </dev/null

@@ -1,0 +1,381 @@
+"""A cluster in memory: scripts and API verbs change it, the observer reads it.
+
+The fake host and the fake API share one world, so a join that runs on a host makes a node appear in the API. The
+fake reacts to a script's name, takes files from its ``put_file`` lines, and refuses what it does not know.
+"""
+
+import io
+import re
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import yaml
+
+from clusterctl.engine.events import Event
+from clusterctl.engine.playbook import Playbook
+from clusterctl.engine.runner import Runner
+from clusterctl.engine.view import View
+from clusterctl.errors import CommandFailed, ConnectError, KubernetesError, OutcomeUnknown
+from clusterctl.model.facts import (
+    Applied,
+    CalicoFacts,
+    ClusterFacts,
+    ComponentStatus,
+    FileFact,
+    HostFacts,
+    Package,
+    Service,
+    Workload,
+)
+from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.manifest import manifest_digest
+from clusterctl.model.secret import Secret
+from clusterctl.model.survey import Survey
+from clusterctl.render import Script
+from clusterctl.steps import control_plane, kubeadm, network, packages, preflight
+from clusterctl.steps.os import MODULES, SYSCTLS
+from clusterctl.steps.step import ClusterApi, Machine, Tools
+from tests.builders import PAUSE, make_facts, make_node, make_survey
+
+Fault = Literal["fails", "drops before", "drops during", "drops after", "killed before", "killed after"]
+FAULTS: tuple[Fault, ...] = (
+    "fails",
+    "drops before",
+    "drops during",
+    "drops after",
+    "killed before",
+    "killed after",
+)
+
+
+class Killed(BaseException):
+    """clusterctl itself is gone at this moment."""
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        with self._lock:
+            self._now += seconds
+
+
+@dataclass
+class World:
+    """Hosts and API, and what has been done to them, in order."""
+
+    inventory: Inventory
+    hosts: dict[str, HostFacts] = field(default_factory=dict)
+    api: ClusterFacts | None = None
+    actions: list[tuple[str, str]] = field(default_factory=list)
+    break_at: int | None = None
+    fault: Fault = "fails"
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    surveys: dict[str, Survey] = field(default_factory=dict)
+    surveyed: list[set[str]] = field(default_factory=list)
+    pending: dict[str, tuple[Callable[[], None], int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.hosts:
+            self.hosts = {host.name: make_facts(host.name) for host in self.inventory.hosts}
+
+    def act(self, host: str, name: str, effect: Callable[[], None]) -> None:
+        """Do ``effect``, or what the fault of this moment makes of it."""
+        with self.lock:
+            self.actions.append((host, name))
+            fault = self.fault if self.break_at == len(self.actions) - 1 else None
+            if fault == "killed before":
+                raise Killed
+            if fault == "fails":
+                raise CommandFailed(f"{host}: {name} exited with 1")
+            if fault == "drops before":
+                raise OutcomeUnknown(f"{host}: the connection broke in {name}")
+            if fault == "drops during":
+                self.pending[host] = (effect, 3)
+                raise OutcomeUnknown(f"{host}: the connection broke in {name}")
+            effect()
+            if fault == "killed after":
+                raise Killed
+            if fault == "drops after":
+                raise OutcomeUnknown(f"{host}: the connection broke in {name}")
+
+    # What the engine's Observer reads.
+
+    def look(self, host: Host) -> HostFacts:
+        """The facts; a script that goes on without us ends after a few looks."""
+        with self.lock:
+            if host.name in self.pending:
+                effect, looks = self.pending.pop(host.name)
+                if looks:
+                    self.pending[host.name] = (effect, looks - 1)
+                    return replace(self.hosts[host.name], busy="a script")
+                effect()
+            return self.hosts[host.name]
+
+    def look_at_api(self) -> ClusterFacts:
+        """The API's facts; nodes are Ready once the network plugin is there."""
+        with self.lock:
+            if self.api is None:
+                raise KubernetesError("the API server does not answer")
+            return self.api
+
+    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
+        """Every host that is to join finds what it needs."""
+        joined = {name for name, each in facts.items() if preflight.KUBELET_CONF in each.paths}
+        found = {name: self.surveys.get(name, make_survey()) for name in facts if name not in joined}
+        self.surveyed.append(set(found))
+        return found
+
+    def reconnect(self, host: Host, deadline: float) -> None:
+        """A lost host is back at once."""
+
+    def fetch(self, source: Source) -> str:
+        """A manifest's place stands for its text."""
+        return f"# {source}\n"
+
+
+@dataclass(frozen=True)
+class FakeMachine:
+    """Runs scripts on one host of the world."""
+
+    world: World
+    host: Host
+
+    def run(self, script: Script) -> str:
+        """React to the script's name."""
+        self.world.act(self.host.name, script.name, lambda: _EFFECTS[script.name](self.world, self.host, script))
+        return ""
+
+    def put_secret(self, path: str, content: Secret) -> None:
+        """Accept what is written below /run/clusterctl."""
+        self.world.act(self.host.name, f"put {path}", lambda: None)
+
+
+@dataclass(frozen=True)
+class FakeApi:
+    """Changes the world's cluster."""
+
+    world: World
+
+    def _change(self, verb: str, effect: Callable[[ClusterFacts], ClusterFacts]) -> None:
+        def act() -> None:
+            if self.world.api is None:
+                raise KubernetesError(f"{verb}: the API server does not answer")
+            self.world.api = effect(self.world.api)
+
+        try:
+            self.world.act("api", verb, act)
+        except CommandFailed as error:
+            raise KubernetesError(error.what) from error
+
+    def create_join_token(self, *, ttl_seconds: int) -> Secret:
+        """A token that the world lists."""
+        self._change("create token", lambda api: replace(api, join_tokens=(*api.join_tokens, "token")))
+        return Secret("abcdef.0123456789abcdef")
+
+    def delete_join_tokens(self) -> None:
+        """No token is left."""
+        self._change("delete tokens", lambda api: replace(api, join_tokens=()))
+
+    def set_labels(self, node: str, labels: Mapping[str, str | None]) -> None:
+        """Labels of the node."""
+
+        def effect(api: ClusterFacts) -> ClusterFacts:
+            old = api.nodes[node]
+            new = {key: value for key, value in {**old.labels, **labels}.items() if value is not None}
+            owned = old.owned_labels | labels.keys()
+            return replace(api, nodes={**api.nodes, node: replace(old, labels=new, owned_labels=owned)})
+
+        self._change(f"label {node}", effect)
+
+    def set_taints(self, node: str, *, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+        """Taints of the node."""
+
+        def effect(api: ClusterFacts) -> ClusterFacts:
+            old = api.nodes[node]
+            taints = (*(taint for taint in old.taints if taint not in remove), *add)
+            new = replace(old, taints=taints, owned_taints=old.owned_taints | set(add))
+            return replace(api, nodes={**api.nodes, node: new})
+
+        self._change(f"taint {node}", effect)
+
+    def apply(self, manifest: str, *, record: str = "", digest: str = "") -> None:
+        """What is recorded is there; once a plugin has all it needs, every node turns Ready."""
+
+        def effect(api: ClusterFacts) -> ClusterFacts:
+            if record:
+                loads = _OWN_WORKLOADS if record == "network/manifests" else ()
+                api = replace(api, applied={**api.applied, record: Applied(digest, loads)})
+            if record == "network/calico-crds":
+                return replace(api, calico=CalicoFacts(network.CALICO_KINDS))
+            if record == "network/calico-operator":
+                return _with_workload(api, network.OPERATOR, digest)
+            nodes = {name: replace(node, ready=True) for name, node in api.nodes.items()}
+            api = replace(api, nodes=nodes)
+            if record == "network/manifests":
+                return _with_workload(api, _OWN_WORKLOADS[0], digest)
+            if "kind: Installation" in manifest:
+                return _with_calico(api, manifest)
+            flannel = Workload("DaemonSet", "kube-flannel", "kube-flannel-ds", 1, 1, (), manifest_digest(manifest))
+            return replace(api, workloads={**api.workloads, network.FLANNEL: flannel})
+
+        self._change("apply" if not record else f"apply {record}", effect)
+
+
+_OWN_WORKLOADS = ("own/DaemonSet/plugin",)
+
+
+def _with_workload(api: ClusterFacts, key: str, digest: str) -> ClusterFacts:
+    namespace, kind, name = key.split("/")
+    return replace(api, workloads={**api.workloads, key: Workload(kind, namespace, name, 1, 1, (), digest)})
+
+
+def _with_calico(api: ClusterFacts, manifest: str) -> ClusterFacts:
+    """The operator does at once what it is told."""
+    spec = next(yaml.safe_load_all(manifest))["spec"]
+    done = ComponentStatus(available=True, progressing=False, degraded=False, observed=1)
+    facts = CalicoFacts(network.CALICO_KINDS, spec, 1, "v3.32.1", True, 1, dict.fromkeys(("calico", "apiserver"), done))
+    return _with_workload(replace(api, calico=facts), network.CALICO_NODE, "")
+
+
+def put_files(script: Script) -> dict[str, FileFact]:
+    """The files that a script writes by ``put_file``."""
+    files = {}
+    for match in re.finditer(r"^  put_file ", script.text, re.MULTILINE):
+        reader = shlex.shlex(io.StringIO(script.text[match.end() :]), posix=True)
+        reader.whitespace_split = True
+        reader.commenters = ""
+        path, mode, content = (reader.get_token() or "" for _ in range(3))
+        files[path] = FileFact(content, mode.lstrip("0"))
+    return files
+
+
+def _host(world: World, host: Host, **changes: object) -> None:
+    world.hosts[host.name] = replace(world.hosts[host.name], **changes)  # type: ignore[arg-type]
+
+
+def _written(world: World, host: Host, script: Script, **changes: object) -> None:
+    _host(world, host, files={**world.hosts[host.name].files, **put_files(script)}, **changes)
+
+
+def _services(world: World, host: Host, **services: Service) -> dict[str, Service]:
+    return {**world.hosts[host.name].services, **{name.replace("_", "."): value for name, value in services.items()}}
+
+
+def _swap_off(world: World, host: Host, script: Script) -> None:
+    fstab = world.hosts[host.name].file("/etc/fstab") or ""
+    lines = [f"# off for Kubernetes: {line}" if " swap " in line else line for line in fstab.splitlines(True)]
+    _host(
+        world,
+        host,
+        swaps=(),
+        files={**world.hosts[host.name].files, "/etc/fstab": FileFact("".join(lines), "644")},
+        services=_services(world, host, swap_target=Service("inactive", "masked")),
+    )
+
+
+def _kubernetes(world: World, host: Host, script: Script) -> None:
+    installed = {name: Package("1.36.3-1.1", held=True, intact=True) for name in packages.KUBERNETES}
+    _host(
+        world,
+        host,
+        packages={**world.hosts[host.name].packages, **installed},
+        services=_services(world, host, kubelet_service=Service("activating", "enabled")),
+        images=(PAUSE,),
+        available=None,
+    )
+
+
+def _init(world: World, host: Host, script: Script) -> None:
+    _written(
+        world,
+        host,
+        script,
+        paths=world.hosts[host.name].paths
+        | {preflight.ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS},
+    )
+    files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
+    _host(world, host, files=files)
+    world.api = ClusterFacts(
+        version="1.36.3",
+        nodes={host.name: make_node(host.name, control_plane=True, ready=False, reason="no network plugin")},
+        workloads={
+            "kube-system/DaemonSet/kube-proxy": Workload("DaemonSet", "kube-system", "kube-proxy", 1, 1, ()),
+            "kube-system/Deployment/coredns": Workload("Deployment", "kube-system", "coredns", 2, 2, ()),
+        },
+        finished=frozenset(control_plane.FINISHED),
+        join_tokens=("made-by-init",),
+        settings={
+            each["kind"]: each
+            for file in put_files(script).values()
+            for each in yaml.safe_load_all(file.content)
+            if each["kind"] != "InitConfiguration"
+        },
+    )
+
+
+def _join(world: World, host: Host, script: Script) -> None:
+    if world.api is None or not world.api.join_tokens:
+        raise ConnectError(f"{host.name}: there is no cluster to join")
+    _host(world, host, paths=world.hosts[host.name].paths | {preflight.KUBELET_CONF})
+    files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
+    _host(world, host, files=files)
+    world.api = replace(world.api, nodes={**world.api.nodes, host.name: make_node(host.name)})
+
+
+def _encryption_key(world: World, host: Host, script: Script) -> None:
+    if kubeadm.ENCRYPTION in world.hosts[host.name].digests:
+        raise CommandFailed(f"{host.name}: the key is there already")
+    _host(world, host, digests={kubeadm.ENCRYPTION: f"made on {host.name}"})
+
+
+_EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
+    "os/swap-off": _swap_off,
+    "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
+    "os/sysctl": lambda world, host, script: _written(world, host, script, sysctls=dict(SYSCTLS)),
+    "runtime/containerd": lambda world, host, script: _host(world, host, containerd_version="2.3.7"),
+    "packages/repository": lambda world, host, script: _written(
+        world, host, script, paths=world.hosts[host.name].paths | {packages.KEYRING}
+    ),
+    "packages/kubernetes": _kubernetes,
+    "runtime/config": lambda world, host, script: _written(
+        world,
+        host,
+        script,
+        containerd_config="loaded",
+        services=_services(world, host, containerd_service=Service("active", "enabled")),
+    ),
+    "kubeadm/patches": _written,
+    "api-server/encryption-key": _encryption_key,
+    "api-server/audit-policy": _written,
+    "control-plane/init": _init,
+    "workers/join": _join,
+}
+
+
+def run(playbook: Playbook, world: World) -> list[Event]:
+    """Run ``playbook`` on ``world``; returns what happened. Raises what the runner raises."""
+    events: list[Event] = []
+    clock = FakeClock()
+
+    def tools(host: Host, say: Callable[[str], None]) -> Tools:
+        machine: Machine = FakeMachine(world, host)
+        api: ClusterApi = FakeApi(world)
+        return Tools(machine, lambda: api, say, world.fetch)
+
+    view = View(world.inventory, world, clock, lambda host, message, seconds: None)
+    view.look(world.inventory.hosts)
+    Runner(playbook, view, tools, clock, events.append).run()
+    return events

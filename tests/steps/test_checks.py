@@ -1,0 +1,385 @@
+"""Each step's check over facts before, after, half done and foreign."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from clusterctl.model.facts import ClusterFacts, FileFact, Package, Service, Workload
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
+from clusterctl.steps import (
+    api_server,
+    control_plane,
+    kubeadm,
+    nodes,
+    os,
+    packages,
+    preflight,
+    preflight_identity,
+    runtime,
+    workers,
+)
+from clusterctl.steps.catalogue import CATALOGUE
+from clusterctl.steps.step import Step
+from tests.builders import PAUSE, SWITCHES, make_facts, make_node, make_situation
+from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
+from tests.steps.test_network import CASES as NETWORK_CASES
+
+MASKED = {"swap.target": Service("inactive", "masked")}
+CONFIGURED = make_situation(containerd_version="2.3.7", images=(PAUSE,))
+CONFIG_FILES = {file.path: FileFact(file.content, "644") for file in runtime.Config().files(CONFIGURED)}
+RUNNING = {"containerd.service": Service("active", "enabled")}
+INSTALLED = {name: Package("1.36.3-1.1", held=True, intact=True) for name in packages.KUBERNETES}
+KUBELET = {"kubelet.service": Service("activating", "enabled")}
+WHOLE = ClusterFacts(
+    version="1.36.3",
+    nodes={"cp1": make_node("cp1", control_plane=True), "w1": make_node("w1")},
+    finished=frozenset(control_plane.FINISHED),
+    workloads={
+        "kube-system/DaemonSet/kube-proxy": Workload("DaemonSet", "kube-system", "kube-proxy", 2, 2, ()),
+        "kube-system/Deployment/coredns": Workload("Deployment", "kube-system", "coredns", 2, 2, ()),
+    },
+)
+TRACES = frozenset({preflight.ADMIN_CONF, preflight.KUBELET_CONF, *control_plane.MANIFESTS})
+
+KEY = {kubeadm.ENCRYPTION: "a digest"}
+API_SERVER = frozenset({api_server.MANIFEST})
+SWITCHED = make_situation(extra=SWITCHES)
+AUDIT = {file.path: FileFact(file.content, "600") for file in api_server.AuditPolicy().files(SWITCHED)}
+PATCHED = {file.path: FileFact(file.content, "600") for file in kubeadm.Patches().files(SWITCHED)}
+PATCH = "/etc/kubernetes/patches/etcd.yaml"
+
+
+def settings(**changes: Any) -> ClusterFacts:
+    """A cluster that keeps what init told it; ``changes`` are sections of its ClusterConfiguration."""
+    kept = {each["kind"]: each for each in list(yaml.safe_load_all(kubeadm.init_config(make_situation())))[1:]}
+    kept["ClusterConfiguration"] = {**kept["ClusterConfiguration"], **changes}
+    return replace(WHOLE, settings=kept)
+
+
+def fstab(text: str) -> dict[str, FileFact]:
+    """The facts of an fstab."""
+    return {"/etc/fstab": FileFact(text, "644")}
+
+
+CASES: list[tuple[Step, str, dict[str, Any], type, str]] = [
+    # preflight
+    (preflight.System(), "cp1", {}, Satisfied, "Debian"),
+    (preflight.System(), "cp1", {"os_id": "ubuntu", "os_version": "22.04"}, Satisfied, ""),
+    (
+        preflight.System(),
+        "cp1",
+        {"os_id": "ubuntu", "os_version": "20.04", "os_name": "Ubuntu 20.04"},
+        Blocked,
+        "20.04",
+    ),
+    (preflight.System(), "cp1", {"os_id": "fedora", "os_name": "Fedora"}, Blocked, "Fedora"),
+    (preflight.System(), "cp1", {"os_id": "debian", "os_version": ""}, Blocked, "Debian"),
+    (preflight.System(), "cp1", {"architecture": "riscv64"}, Blocked, "riscv64"),
+    (preflight.System(), "cp1", {"init": "runit"}, Blocked, "runit"),
+    (preflight.Resources(), "cp1", {"cpus": 1}, Blocked, "1 processor"),
+    (preflight.Resources(), "w1", {"cpus": 1}, Satisfied, ""),
+    (preflight.Resources(), "cp1", {"memory_mib": 1024}, Blocked, "1024 MiB"),
+    (preflight_identity.HostName(), "w1", {}, Satisfied, "w1"),
+    (preflight_identity.HostName(), "w1", {"hostname": "CP1"}, Blocked, "cp1 has the same host name"),
+    (
+        preflight_identity.MachineId(),
+        "w1",
+        {"machine_id": make_facts("w2").machine_id},
+        Blocked,
+        "w2 has the same machine-id",
+    ),
+    (preflight_identity.MachineId(), "w1", {"machine_id": ""}, Blocked, "empty"),
+    (preflight_identity.HostName(), "w1", {"hostname": "work_1"}, Blocked, "no DNS name"),
+    (preflight_identity.HostName(), "w1", {"hostname": "localhost"}, Blocked, "no name"),
+    (preflight.Address(), "w1", {}, Satisfied, "192.0.2.21"),
+    (preflight.Address(), "w1", {"addresses": ()}, Blocked, "no interface carries 192.0.2.21"),
+    (preflight.Ports(), "cp1", {"listeners": {6443: "kube-apiserver", 10250: "kubelet"}}, Satisfied, ""),
+    (preflight.Ports(), "cp1", {"listeners": {6443: "nginx"}}, Blocked, "port 6443 is held by nginx"),
+    (preflight.Ports(), "w1", {"listeners": {6443: "nginx"}}, Satisfied, ""),
+    (preflight.Packages(), "w1", {}, Satisfied, ""),
+    (preflight.Packages(), "w1", {"dpkg_problem": "not fully installed"}, Blocked, "interrupted"),
+    (preflight.Packages(), "w1", {"packages": {"kubelet": Package("1.37.1-1.1", True, True)}}, Blocked, "newer"),
+    (preflight.Packages(), "w1", {"packages": {"kubelet": Package("1.35.4-1.1", True, True)}}, Satisfied, ""),
+    (
+        preflight.Packages(),
+        "w1",
+        {"packages": {"kubelet": Package("1.35.4-1.1", True, True)}, "paths": TRACES},
+        Blocked,
+        "this node runs kubelet 1.35.4",
+    ),
+    (preflight.Source(), "w1", {}, Satisfied, "1.36.3 is in"),
+    (preflight.Source(), "w1", {"available": None}, Satisfied, "installed"),
+    (preflight.Source(), "w1", {"available": ("1.36.2-1.1", "1.36.10-1.1")}, Blocked, "1.36.2-1.1, 1.36.10-1.1"),
+    (preflight.Source(), "w1", {"available": None, "available_problem": "curl: (6) no host"}, Blocked, "curl: (6)"),
+    (preflight.Source(), "w1", {"available": None, "available_problem": "curl is not installed"}, Satisfied, "curl"),
+    (preflight.Leftovers(), "w1", {}, Satisfied, "none"),
+    (preflight.Leftovers(), "w1", {"files": {preflight.CA_CERT: FileFact("other", "644")}}, Blocked, "another cluster"),
+    (preflight.Leftovers(), "w1", {"paths": frozenset({preflight.BOOTSTRAP_CONF})}, Blocked, "did not finish"),
+    (preflight.Leftovers(), "w1", {"paths": frozenset({"/etc/cni/net.d/05-cilium.conflist"})}, Blocked, "05-cilium"),
+    (preflight.Leftovers(), "w1", {"paths": frozenset({"/etc/cni/net.d/10-flannel.conflist"})}, Blocked, "10-flannel"),
+    (
+        preflight.Leftovers(),
+        "w1",
+        {"paths": frozenset({"/etc/cni/net.d/10-calico.conflist", "/etc/cni/net.d/calico-kubeconfig"})},
+        Satisfied,
+        "",
+    ),
+    (
+        preflight.Leftovers(),
+        "w1",
+        {"paths": frozenset({preflight.KUBELET_CONF, "/etc/cni/net.d/10-flannel.conflist"})},
+        Satisfied,
+        "",
+    ),
+    # os
+    (os.SwapOff(), "w1", {"swaps": ("/swapfile",)}, Needed, "swap is on: /swapfile"),
+    (os.SwapOff(), "w1", {"services": MASKED, "files": fstab("/swapfile\tnone\tswap\tsw\t0\t0\n")}, Needed, "fstab"),
+    (os.SwapOff(), "w1", {"services": MASKED, "files": fstab("# /swapfile none swap sw 0 0\n")}, Satisfied, ""),
+    (os.SwapOff(), "w1", {"services": {}}, Needed, "swap.target is not masked"),
+    (
+        os.SwapOff(),
+        "w1",
+        {"services": {**MASKED, "zramswap.service": Service("active", "enabled")}},
+        Needed,
+        "zramswap.service",
+    ),
+    (os.SwapOff(), "w1", {"services": MASKED}, Satisfied, "no swap"),
+    (os.Modules(), "w1", {}, Needed, "br_netfilter"),
+    (os.Modules(), "w1", {"modules": frozenset(os.MODULES)}, Needed, "next boot"),
+    (os.Sysctl(), "w1", {}, Needed, "net.ipv4.ip_forward is 0"),
+    (os.Sysctl(), "w1", {"sysctls": os.SYSCTLS}, Needed, "next boot"),
+    # runtime
+    (runtime.Containerd(), "w1", {}, Needed, "not installed"),
+    (runtime.Containerd(), "w1", {"containerd_version": "1.6.20~ds1"}, Blocked, "too old"),
+    (runtime.Containerd(), "w1", {"containerd_version": "2.2.1-0ubuntu1~24.04.4"}, Satisfied, ""),
+    (runtime.Config(), "w1", {}, Unknown, "decide"),
+    (runtime.Config(), "w1", {"containerd_version": "2.3.7", "images": (PAUSE,)}, Needed, "config.toml"),
+    *(
+        (
+            runtime.Config(),
+            "w1",
+            {
+                "containerd_version": "2.3.7",
+                "images": (PAUSE,),
+                "files": CONFIG_FILES,
+                "services": services,
+                "containerd_config": loaded,
+            },
+            kind,
+            text,
+        )
+        for services, loaded, kind, text in (
+            ({}, "loaded", Needed, "not running"),
+            (RUNNING, "stale", Needed, "before its configuration"),
+            ({"containerd.service": Service("active", "disabled")}, "loaded", Needed, "boot"),
+            (RUNNING, "loaded", Satisfied, ""),
+        )
+    ),
+    # kubeadm and what lies beside the API server
+    (kubeadm.Patches(), "w1", {}, Satisfied, "none is wanted"),
+    (kubeadm.Patches(), "w1", {"extra": SWITCHES}, Needed, "kube-scheduler+merge.yaml"),
+    (kubeadm.Patches(), "w1", {"files": {PATCH: FileFact("old", "600")}}, Needed, PATCH),
+    (kubeadm.Patches(), "w1", {"extra": SWITCHES, "files": PATCHED}, Satisfied, "1 patches"),
+    (api_server.EncryptionKey(), "cp1", {}, Satisfied, "not wanted"),
+    (api_server.EncryptionKey(), "cp1", {"extra": SWITCHES}, Needed, "missing"),
+    (api_server.EncryptionKey(), "cp1", {"extra": SWITCHES, "digests": KEY}, Satisfied, "is there"),
+    (api_server.EncryptionKey(), "cp1", {"extra": SWITCHES, "paths": API_SERVER}, Blocked, "runs here without"),
+    (api_server.AuditPolicy(), "cp1", {}, Satisfied, "not wanted"),
+    (api_server.AuditPolicy(), "cp1", {"extra": SWITCHES}, Needed, "missing"),
+    (api_server.AuditPolicy(), "cp1", {"extra": SWITCHES, "paths": API_SERVER}, Blocked, "differs"),
+    (api_server.AuditPolicy(), "cp1", {"extra": SWITCHES, "files": AUDIT, "paths": API_SERVER}, Satisfied, "as wanted"),
+    # packages
+    (packages.Repository(), "w1", {}, Needed, "1.36"),
+    (packages.Kubernetes(), "w1", {}, Needed, "kubeadm is not installed"),
+    (packages.Kubernetes(), "w1", {"packages": INSTALLED, "services": KUBELET}, Satisfied, "1.36.3"),
+    (packages.Kubernetes(), "w1", {"packages": INSTALLED}, Needed, "boot"),
+    (
+        packages.Kubernetes(),
+        "w1",
+        {"packages": {**INSTALLED, "kubelet": Package("1.36.3-1.1", False, True)}},
+        Needed,
+        "held",
+    ),
+    (
+        packages.Kubernetes(),
+        "w1",
+        {"packages": {**INSTALLED, "kubelet": Package("1.36.3-1.1", True, False)}},
+        Needed,
+        "not fully",
+    ),
+    (
+        packages.Kubernetes(),
+        "w1",
+        {"packages": {**INSTALLED, "kubectl": Package("1.36.30-1.1", True, True)}},
+        Needed,
+        "1.36.30",
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "host", "changes", "kind", "text"), CASES)
+def test_check_on_a_host(step: Step, host: str, changes: dict[str, Any], kind: type, text: str) -> None:
+    """The check answers with this verdict and names this fact."""
+    verdict = step.check(make_situation(host, **changes))
+
+    assert isinstance(verdict, kind)
+    assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+
+
+API_CASES: list[tuple[Step, str, ClusterFacts | None, dict[str, Any], type, str]] = [
+    (control_plane.Init(), "cp1", None, {}, Needed, "no cluster"),
+    (control_plane.Init(), "cp1", None, {"paths": TRACES}, Blocked, "cannot be asked"),
+    (control_plane.Init(), "cp1", None, {"paths": frozenset({preflight.ETCD_DATA})}, Blocked, "/var/lib/etcd"),
+    (control_plane.Init(), "cp1", WHOLE, {"paths": TRACES}, Satisfied, "1.36.3"),
+    (control_plane.Init(), "cp1", replace(WHOLE, version="1.35.4"), {"paths": TRACES}, Blocked, "1.35.4"),
+    (
+        control_plane.Init(),
+        "cp1",
+        replace(WHOLE, finished=WHOLE.finished - {"deployment/coredns"}),
+        {"paths": TRACES},
+        Blocked,
+        "deployment/coredns is missing",
+    ),
+    (control_plane.Init(), "cp1", replace(WHOLE, nodes={}), {"paths": TRACES}, Blocked, "node/cp1"),
+    (preflight.Settings(), "w1", settings(clusterName="x"), {}, Satisfied, "once"),
+    (preflight.Settings(), "cp1", None, {}, Satisfied, "no cluster"),
+    (preflight.Settings(), "cp1", settings(kubernetesVersion="v1.35.0", etcd={"local": {}}), {}, Satisfied, "agree"),
+    (preflight.Settings(), "cp1", settings(clusterName="x"), {}, Blocked, "clusterName is x, the inventory"),
+    (preflight.Settings(), "cp1", settings(), {"extra": SWITCHES}, Blocked, "audit-policy-file="),
+    (preflight.Settings(), "cp1", settings(), {"extra": "  kubelet: {maxPods: 200}"}, Blocked, "maxPods is not set"),
+    (preflight.Settings(), "cp1", settings(), {"extra": "  kubelet: {x: 0s, y: 0}"}, Satisfied, ""),
+    (
+        preflight.Settings(),
+        "cp1",
+        settings(scheduler={"extraArgs": [{"name": "v", "value": "4"}]}),
+        {},
+        Blocked,
+        "scheduler.extraArgs is v=4, and the inventory names none",
+    ),
+    (workers.Join(), "w1", None, {}, Needed, "not a node"),
+    (workers.Join(), "w1", None, {"paths": TRACES}, Blocked, "cannot be asked"),
+    (workers.Join(), "w1", replace(WHOLE, nodes={}), {}, Needed, "not a node"),
+    (workers.Join(), "w1", replace(WHOLE, nodes={}), {"paths": TRACES}, Blocked, "has no node w1"),
+    (workers.Join(), "w1", WHOLE, {}, Blocked, "kubelet.conf"),
+    (workers.Join(), "w1", WHOLE, {"paths": TRACES}, Satisfied, "w1 is a node"),
+    (workers.Join(), "w1", WHOLE, {"paths": TRACES, "hostname": "W1"}, Satisfied, "w1 is a node"),
+    (nodes.Labels(), "w1", None, {}, Unknown, "not a node"),
+    (nodes.Labels(), "w2", None, {}, Satisfied, "none"),
+    (nodes.Labels(), "w1", WHOLE, {}, Needed, "disk=ssd"),
+    (
+        nodes.Labels(),
+        "w1",
+        replace(WHOLE, nodes={"w1": make_node(labels={"disk": "ssd", "old": "x"}, owned_labels=frozenset({"old"}))}),
+        {},
+        Needed,
+        "old-",
+    ),
+    (
+        nodes.Labels(),
+        "w1",
+        replace(WHOLE, nodes={"w1": make_node(labels={"disk": "ssd", "foreign": "x"})}),
+        {},
+        Satisfied,
+        "",
+    ),
+    (nodes.Taints(), "w1", WHOLE, {}, Needed, "gpu=yes:NoSchedule"),
+    (
+        nodes.Taints(),
+        "w1",
+        replace(WHOLE, nodes={"w1": make_node(taints=("gpu=yes:NoSchedule", "node.kubernetes.io/x:NoExecute"))}),
+        {},
+        Satisfied,
+        "",
+    ),
+    (nodes.Ready(), "w1", WHOLE, {}, Satisfied, "Ready"),
+    (
+        nodes.Ready(),
+        "w1",
+        replace(WHOLE, nodes={"w1": make_node(ready=False, reason="cni plugin not initialized")}),
+        {},
+        Needed,
+        "cni plugin",
+    ),
+    (
+        nodes.Ready(),
+        "w1",
+        replace(WHOLE, nodes={"w1": make_node(kubelet_version="1.35.4")}),
+        {},
+        Needed,
+        "1.35.4",
+    ),
+    (control_plane.AddOns(), "cp1", WHOLE, {}, Satisfied, ""),
+    (control_plane.AddOns(), "cp1", replace(WHOLE, workloads={}), {}, Needed, "kube-proxy is missing"),
+    (control_plane.JoinTokens(), "cp1", WHOLE, {}, Satisfied, ""),
+    (control_plane.JoinTokens(), "cp1", replace(WHOLE, join_tokens=("a",)), {}, Needed, "1 of"),
+]
+
+
+@pytest.mark.parametrize(("step", "host", "api", "changes", "kind", "text"), API_CASES)
+def test_check_with_the_api(
+    step: Step, host: str, api: ClusterFacts | None, changes: dict[str, Any], kind: type, text: str
+) -> None:
+    """The check joins what the host and the API say."""
+    verdict = step.check(make_situation(host, api=api, **changes))
+
+    assert isinstance(verdict, kind)
+    assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+
+
+def test_every_step_has_a_case() -> None:
+    """No step goes without a table row."""
+    covered = {case[0].name for cases in (CASES, API_CASES, HOST_CASES, SURVEY_CASES) for case in cases}
+    covered |= {case[0].name for case in NETWORK_CASES}
+
+    assert covered == {step.name for step in CATALOGUE}
+
+
+def test_blocked_verdicts_say_what_to_do() -> None:
+    """Each Blocked of the tables carries a resolution."""
+    situations: list[tuple[Step, Situation]] = [
+        *((step, make_situation(host, **changes)) for step, host, changes, kind, _ in CASES if kind is Blocked),
+        *(
+            (step, make_situation(host, api=api, **changes))
+            for step, host, api, changes, kind, _ in API_CASES
+            if kind is Blocked
+        ),
+    ]
+
+    for step, situation in situations:
+        verdict = step.check(situation)
+        assert isinstance(verdict, Blocked)
+        assert verdict.resolution
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("", ()),
+        ("UUID=1 / ext4 defaults 0 1\n", ()),
+        ("/swap.img none swap sw 0 0\n", ("/swap.img",)),
+        ("/dev/sda2\tnone\tswap\tsw\t0\t0\n", ("/dev/sda2",)),
+        ("   UUID=2   none   swap   defaults 0 0", ("UUID=2",)),
+        ("# /swap.img none swap sw 0 0\n", ()),
+        ("  #/swap.img none swap sw 0 0\n", ()),
+        ("server:/swap /mnt/swap nfs defaults 0 0\n", ()),
+        ("/dev/disk/by-label/swap / ext4 defaults 0 1 # swap\n", ()),
+        ("a none swap\nb none swap\n", ("a", "b")),
+    ],
+)
+def test_fstab_is_parsed_by_its_fields(text: str, entries: tuple[str, ...]) -> None:
+    """Tabs, blanks, comments and paths that say swap are told apart."""
+    assert os.fstab_swaps(text) == entries
+
+
+def test_containerd_format_follows_the_installed_version() -> None:
+    """Format 3 since containerd 2.0, format 2 before."""
+    new = runtime.containerd_config("2.0.0", PAUSE, runtime={}, images={})
+    old = runtime.containerd_config("1.7.24~ds1", PAUSE, runtime={"restrict_oom_score_adj": True}, images={})
+
+    assert new.startswith("version = 3\n")
+    assert old.startswith("version = 2\n")
+    assert "restrict_oom_score_adj = true" in old
+    assert f'sandbox_image = "{PAUSE}"' in old

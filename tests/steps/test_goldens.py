@@ -1,0 +1,210 @@
+"""Every script and file that a host receives, word for word; ``make golden`` writes them anew."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clusterctl.model.facts import FileFact, Service
+from clusterctl.model.inventory import Inventory, parse_inventory
+from clusterctl.model.situation import Situation
+from clusterctl.render import probe, survey
+from clusterctl.steps import surveying
+from clusterctl.steps.catalogue import CATALOGUE, probe_values
+from clusterctl.steps.step import Step
+from tests.builders import PATCHES, PAUSE, make_facts, make_inventory
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+STEPS = {step.name: step for step in CATALOGUE}
+
+NESTED = """\
+cluster:
+  name: lab
+  kubernetes: 1.36.3
+  endpoint: 10.77.0.11:6443
+  sources:
+    packages: http://10.77.0.1:8080
+    packages_key_fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567"
+    registries:
+      registry.k8s.io: {mirrors: ["http://10.77.0.1:5000"]}
+      docker.io: {mirrors: ["http://10.77.0.1:5000"]}
+      registry.example:5000: {http: true}
+  kubelet: {failCgroupV1: false, cgroupDriver: cgroupfs}
+  kube_proxy: {mode: iptables, conntrack: {maxPerCore: 0}}
+  containerd:
+    runtime:
+      restrict_oom_score_adj: true
+      containerd:
+        runtimes: {runc: {base_runtime_spec: /etc/containerd/cri-base.json, options: {SystemdCgroup: false}}}
+  api_server: {extra_args: {profiling: false, v: 3}, cert_sans: [k8s.example, 192.0.2.99]}
+  controller_manager: {extra_args: {node-cidr-mask-size: 25}}
+  scheduler: {extra_args: [{name: v, value: 2}]}
+  etcd: {extra_args: {quota-backend-bytes: 8589934592}}
+  feature_gates: {SomeGate: true, OtherGate: false}
+  patches: %s
+  encryption_at_rest: true
+  audit: {}
+  ignore_preflight_errors: [SystemVerification, Mem]
+hosts:
+  - {name: cp1, address: 192.0.2.11, role: control-plane}
+  - {name: w1, address: 192.0.2.21, role: worker}
+  - {name: w2, address: 192.0.2.22, role: worker}
+"""
+
+
+def situation(host: str, inventory: Inventory, **changes: object) -> Situation:
+    """A host with containerd and kubeadm installed, on which ``changes`` hold."""
+    facts = {name: make_facts(name) for name in ("cp1", "w1", "w2")}
+    facts[host] = make_facts(host, **{"containerd_version": "2.3.7", "images": (PAUSE,), **changes})
+    return Situation(inventory, inventory.host(host), facts)
+
+
+CALICO = make_inventory(
+    """\
+  pod_cidr: 10.20.0.0/16
+  network:
+    encapsulation: VXLANCrossSubnet
+    mtu: 1400
+    registry: registry.example:5000/mirror
+    kubelet_volume_plugin_path: None
+    installation: {flexVolumePath: None, calicoNetwork: {linuxDataplane: Nftables}}
+"""
+)
+OWN = make_inventory(f"  network: {{plugin: manifests, manifests: [{{file: own.yaml, sha256: '{'0' * 64}'}}]}}")
+PLAIN, LAB = make_inventory(), parse_inventory(NESTED % PATCHES)
+STALE = "/etc/kubernetes/patches/etcd.yaml"
+SCRIPTS: list[tuple[str, Step, Situation]] = [
+    ("os-swap-off-file", STEPS["os/swap-off"], situation("w1", PLAIN, swaps=("/swapfile", "/my swap"))),
+    (
+        "os-swap-off-zram",
+        STEPS["os/swap-off"],
+        situation("w1", PLAIN, services={"zramswap.service": Service("active", "enabled")}),
+    ),
+    ("os-modules-one-missing", STEPS["os/modules"], situation("w1", PLAIN)),
+    ("os-sysctl", STEPS["os/sysctl"], situation("w1", PLAIN)),
+    ("runtime-containerd", STEPS["runtime/containerd"], situation("w1", PLAIN)),
+    ("runtime-config-plain", STEPS["runtime/config"], situation("w1", PLAIN)),
+    ("runtime-config-nested", STEPS["runtime/config"], situation("w1", LAB)),
+    ("runtime-config-containerd-1.7", STEPS["runtime/config"], situation("w1", LAB, containerd_version="1.7.24~ds1")),
+    ("packages-repository-official", STEPS["packages/repository"], situation("w1", PLAIN)),
+    ("packages-repository-own", STEPS["packages/repository"], situation("w1", LAB)),
+    ("packages-kubernetes", STEPS["packages/kubernetes"], situation("w1", PLAIN)),
+    ("kubeadm-patches", STEPS["kubeadm/patches"], situation("w1", LAB, files={STALE: FileFact("old", "600")})),
+    ("api-server-encryption-key", STEPS["api-server/encryption-key"], situation("cp1", LAB)),
+    ("api-server-audit-policy", STEPS["api-server/audit-policy"], situation("cp1", LAB)),
+    ("control-plane-init-plain", STEPS["control-plane/init"], situation("cp1", PLAIN)),
+    ("control-plane-init-nested", STEPS["control-plane/init"], situation("cp1", LAB)),
+    ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
+    ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
+    ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),
+    ("network-calico-operator", STEPS["network/calico-operator"], situation("cp1", CALICO)),
+    ("network-calico-plain", STEPS["network/calico"], situation("cp1", PLAIN)),
+    ("network-calico-settings", STEPS["network/calico"], situation("cp1", CALICO)),
+    ("network-manifests", STEPS["network/manifests"], situation("cp1", OWN)),
+]
+
+
+def compare(name: str, text: str) -> None:
+    """Compare ``text`` with its golden, or write it when GOLDEN=write."""
+    path = GOLDEN / name
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text(), f"{name} differs; read the difference, then `make golden`"
+
+
+@pytest.mark.parametrize(("name", "step", "on"), SCRIPTS, ids=[name for name, _, _ in SCRIPTS])
+def test_what_a_host_receives(name: str, step: Step, on: Situation) -> None:
+    """The text is as reviewed, and bash can read a script."""
+    text = step.preview(on)
+    suffix = "yaml" if step.name.startswith("network/") else "sh"
+
+    compare(f"{name}.{suffix}", text)
+    if suffix == "sh":
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_the_probe() -> None:
+    """The probe's text is as reviewed, and bash can read it."""
+    text = probe(**probe_values(LAB)).text
+
+    compare("facts.sh", text)
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+@pytest.mark.parametrize("mode", ["listen", "ask", "end"])
+def test_the_survey(mode: str) -> None:
+    """Each mode's text is as reviewed, and bash can read it; perl can read its programs."""
+    facts = {name: make_facts(name) for name in ("cp1", "w1", "w2")}
+    listening = surveying.listening(LAB, facts)["cp1"]
+    asking = surveying.asking(LAB, facts, {"w1": frozenset({"tcp/10250", "udp/8472"})})["cp1"]
+    values: dict[str, dict[str, object]] = {"listen": listening, "ask": asking, "end": {"pids": (42,)}}
+    text = survey(mode, **values[mode]).text
+
+    compare(f"survey-{mode}.sh", text)
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    for program in re.findall(r"<<'PERL'\n(.*?)\nPERL\n", text, re.DOTALL):
+        subprocess.run(["perl", "-c"], input=program, text=True, check=True, capture_output=True)
+
+
+def test_every_step_that_sends_something_has_a_golden() -> None:
+    """A new step brings its golden along."""
+    covered = {step.name for _, step, _ in SCRIPTS}
+    flannel = make_inventory("  network: {plugin: flannel}")
+    sends = {step.name for step in CATALOGUE for plan in (PLAIN, flannel, OWN) if step.preview(situation("cp1", plan))}
+
+    assert sends == covered
+
+
+def test_no_golden_is_left_over() -> None:
+    """A golden that no test reads is dead text."""
+    names = {f"{name}.{'yaml' if step.name.startswith('network/') else 'sh'}" for name, step, _ in SCRIPTS}
+
+    assert {path.name for path in GOLDEN.iterdir() if path.suffix in (".sh", ".yaml")} == names | {
+        "facts.sh",
+        "survey-listen.sh",
+        "survey-ask.sh",
+        "survey-end.sh",
+    }
+
+
+FSTAB = """\
+# /etc/fstab: static file system information.
+UUID=0a1b /               ext4    errors=remount-ro 0       1
+/swap.img\tnone\tswap\tsw\t0\t0
+  UUID=2c3d none            swap    sw              0       0
+#/dev/sdb1 none swap sw 0 0
+server:/swap /mnt/swap nfs defaults 0 0
+"""
+
+
+def test_the_swap_script_edits_fstab_by_its_fields(tmp_path: Path) -> None:
+    """Run for real on a copy: swap entries become comments, everything else and a second run change nothing."""
+    fstab = tmp_path / "fstab"
+    fstab.write_text(FSTAB)
+    body = STEPS["os/swap-off"].preview(situation("w1", PLAIN, files={"/etc/fstab": FileFact(FSTAB, "644")}))
+    edit = body[body.index("  if test -e /etc/fstab") : body.index("  systemctl daemon-reload")]
+    script = "set -euo pipefail\n" + edit.replace("/etc/fstab", str(fstab))
+
+    subprocess.run(["bash", "-c", script], check=True)
+    once = fstab.read_text()
+    subprocess.run(["bash", "-c", script], check=True)
+
+    assert fstab.read_text() == once
+    assert once.splitlines()[2:4] == [
+        "# off for Kubernetes: /swap.img\tnone\tswap\tsw\t0\t0",
+        "# off for Kubernetes:   UUID=2c3d none            swap    sw              0       0",
+    ]
+    assert [line for line in once.splitlines() if not line.startswith("# off")] == [
+        line for line in FSTAB.splitlines() if "/swap.img" not in line and "2c3d" not in line
+    ]
+
+
+def test_a_script_that_is_cut_off_does_nothing(tmp_path: Path) -> None:
+    """Cut anywhere, the stream defines functions at most; only the whole text acts."""
+    text = STEPS["os/sysctl"].preview(situation("w1", PLAIN)).replace("/run/clusterctl", str(tmp_path / "run"))
+    for end in range(0, len(text) - 4, 7):
+        subprocess.run(["bash", "-s"], input=text[:end], text=True, capture_output=True, check=False)
+
+    assert not list(tmp_path.iterdir())
