@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from clusterctl.errors import ClusterctlError, SeveralErrors
+from clusterctl.model.secret import redact
 
 INTERRUPTED = 130
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
@@ -133,7 +134,7 @@ def _what(error: ClusterctlError, hosts: Sequence[str]) -> str:
 
 
 def _echo(text: str) -> None:
-    click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
+    click.echo(redact(text), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def _unexpected_in_thread(failure: threading.ExceptHookArgs) -> None:
@@ -162,7 +163,7 @@ def _write_traceback(error: Exception) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), suffix=".txt", dir=folder)
     with os.fdopen(handle, "w", encoding="utf-8") as file:  # mkstemp gives mode 0600.
-        file.write("".join(traceback.format_exception(error)))
+        file.write(redact("".join(traceback.format_exception(error))))
     return Path(name)
 
 

@@ -26,7 +26,7 @@ from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
-from clusterctl.model.secret import Secret
+from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
@@ -250,7 +250,7 @@ class Session:
 
         def tools(host: Host, say: Callable[[str], None]) -> Tools:
             self._keep_lock()
-            machine = watched_machine(self._world.machine(host), lambda: trail.redact(self._world.glance(host)), say)
+            machine = watched_machine(self._world.machine(host), lambda: redact(self._world.glance(host)), say)
             return Tools(
                 audited_machine(machine, host.name, trail),
                 lambda: audited_api(self.api().changes(), trail),

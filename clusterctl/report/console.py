@@ -24,6 +24,7 @@ from clusterctl.engine.events import (
     StepStarted,
     Waiting,
 )
+from clusterctl.model.secret import redact
 from clusterctl.report.record import Record
 from clusterctl.report.summary import summary
 from clusterctl.report.words import count, duration, names, without_prefix
@@ -118,7 +119,7 @@ class Plain:
     def _write(self, lines: list[str]) -> None:
         # Whoever read the output may have gone (`| head`); the run goes on for the hosts' sake.
         try:
-            self._stream.write("".join(f"{text}\n" for text in lines))
+            self._stream.write(redact("".join(f"{text}\n" for text in lines)))
             self._stream.flush()
         except BrokenPipeError:
             self._write = _nowhere  # type: ignore[method-assign]
@@ -189,7 +190,7 @@ class Live:
             lines = summary(self._record, self._again) if isinstance(event, RunFinished) else None
         if lines is not None:
             self._display.stop()
-            self._console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
+            self._console.print(redact("\n".join(["", *lines])), markup=False, soft_wrap=True)
         elif not isinstance(event, Waiting | StepStarted | RunStarted) and (
             self._verbose or not isinstance(event, StepSatisfied)
         ):
@@ -202,7 +203,7 @@ class Live:
         text = Text()
         text.append(f"{now - self._record.began:7.1f}s  ", style="dim")
         text.append(f"{host}  " if (host := getattr(event, "host", "")) else "", style="bold")
-        text.append(line(event), style=style.get(type(event), "dim"))
+        text.append(redact(line(event)), style=style.get(type(event), "dim"))
         self._console.print(text, soft_wrap=True)
 
     def _block(self) -> "RenderableType":
@@ -233,7 +234,7 @@ class Live:
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         table.add_column(no_wrap=True, justify="right")
         for host, step, words, seconds in busy[:room]:
-            table.add_row(host, step, words, duration(max(0.0, seconds)))
+            table.add_row(host, step, redact(words), duration(max(0.0, seconds)))
         rows: list[RenderableType] = [table]
         if len(busy) > room:
             rows.append(Text(f"… and {count(len(busy) - room, 'more busy host')}", style="dim"))

@@ -13,38 +13,10 @@ from typing import Any, Self
 
 from clusterctl.engine.events import Event
 from clusterctl.errors import ClusterctlError, InputError
-from clusterctl.model.secret import Secret
-
-# What a program may print although nobody asked: bootstrap tokens and certificate keys of kubeadm.
-_TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
-_CERTIFICATE_KEY = re.compile(r"(--certificate-key[ =]|certificateKey: *)[0-9a-f]{64}")
-_HIDDEN = "***"
-# Shorter values are part of ordinary words.
-_SHORTEST = 6
+from clusterctl.model.secret import Secret, redact
 
 
-class Redactor:
-    """Takes secrets out of texts: those that were seen as Secret, and what looks like a token of kubeadm."""
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-        self._lock = threading.Lock()
-
-    def learn(self, secret: Secret) -> None:
-        """Hide this value from now on, also where it is a single line of something longer."""
-        with self._lock:
-            self._values |= {text for text in (secret.reveal().strip(),) if len(text) >= _SHORTEST}
-
-    def __call__(self, text: str) -> str:
-        """``text`` without secrets."""
-        with self._lock:
-            values = sorted(self._values, key=len, reverse=True)
-        for value in values:
-            text = text.replace(value, _HIDDEN)
-        return _CERTIFICATE_KEY.sub(rf"\1{_HIDDEN}", _TOKEN.sub(_HIDDEN, text))
-
-
-def plain(value: object, redact: Redactor) -> Any:
+def plain(value: object) -> Any:
     """``value`` as JSON values, without secrets."""
     match value:
         case None | bool() | int() | float():
@@ -52,17 +24,16 @@ def plain(value: object, redact: Redactor) -> Any:
         case str():
             return redact(value)
         case Secret():
-            redact.learn(value)
-            return _HIDDEN
+            return str(value)
         case ClusterctlError():
             words = {"what": value.what, "details": value.details, "resolution": value.resolution}
             return {"exit_code": value.exit_code} | {key: redact(text) for key, text in words.items() if text}
         case Mapping():
-            return {str(key): plain(item, redact) for key, item in value.items()}
+            return {str(key): plain(item) for key, item in value.items()}
         case Sequence() | set() | frozenset():
-            return [plain(item, redact) for item in value]
+            return [plain(item) for item in value]
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name), redact) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     return redact(str(value))
 
 
@@ -81,7 +52,6 @@ class Lines:
     def __init__(self, path: Path, *, new: bool = False) -> None:
         self.path = path.expanduser()
         self.problem = ""
-        self.redact = Redactor()
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_EXCL if new else 0)
         try:
@@ -112,7 +82,7 @@ class Lines:
     def write(self, event: str, **values: object) -> None:
         """Write a line: what happened, when, and its values."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        data = {"at": at, "event": event, **{key: plain(value, self.redact) for key, value in values.items()}}
+        data = {"at": at, "event": event, **{key: plain(value) for key, value in values.items()}}
         line = json.dumps(data, ensure_ascii=False).encode(errors="replace") + b"\n"
         with self._lock:
             if self._file < 0:

@@ -25,6 +25,7 @@ from clusterctl.errors import (
     Refused,
     SeveralErrors,
 )
+from clusterctl.model.secret import Secret
 from tests.cli.conftest import Call
 
 CODES = {
@@ -73,6 +74,20 @@ def test_an_error_is_told_in_three_parts(
     assert result.exit_code == CODES[kind]
     assert result.stdout == ""
     assert result.stderr == "w1: os/swap-off failed\n  swapoff: /dev/sda2\n  not permitted\n  Next: ssh w1\n"
+
+
+@pytest.mark.parametrize("kind", [CommandFailed, ZeroDivisionError])
+def test_a_revealed_secret_is_in_no_error(
+    kind: type[Exception], call: Call, failing: Callable[[BaseException], None], tmp_path: Path
+) -> None:
+    """Whatever a host echoed: neither in the words nor in the file of a bug."""
+    failing(kind(f"w1: sudo said: {Secret('hunter22').reveal()}"))
+
+    result = call("facts")
+
+    assert "sudo said: ***" in result.stderr
+    assert "hunter22" not in result.output
+    assert all("hunter22" not in path.read_text() for path in tmp_path.rglob("*.txt"))
 
 
 def test_several_errors_are_all_told(call: Call, failing: Callable[[BaseException], None]) -> None:

@@ -21,6 +21,7 @@ from clusterctl.engine.events import (
     Waiting,
 )
 from clusterctl.errors import CommandFailed, Refused
+from clusterctl.model.secret import Secret
 from clusterctl.report.console import Live, Plain, console
 from tests.report.golden import compare
 
@@ -194,6 +195,31 @@ def test_the_live_block_shows_who_does_what(terminal: Terminal) -> None:
     assert "apt holds a lock" in block[0]
     assert block[1].strip() == "no step in hand: cp1"
     assert block[2].startswith("bootstrap: 3 of 5 steps done, ")
+
+
+def test_a_revealed_secret_is_shown_nowhere(terminal: Terminal) -> None:
+    """Neither in plain lines nor in the live display nor in the summary of either."""
+    secret = Secret("hunter22").reveal()
+    error = CommandFailed(f"w1: a/b: the password {secret} was echoed", details=secret, resolution=secret)
+    events: Timed = (
+        (0.0, RunStarted("bootstrap", ("w1",), 1)),
+        (0.1, StepStarted("w1", "a/b", "Do it", secret)),
+        (0.2, Waiting("w1", "a/b", f"waiting for {secret}", 0.1)),
+        (0.3, StepFailed("w1", "a/b", error, 0.2)),
+        (0.4, RunFinished("bootstrap", 0, 0, 1, (("w1", "a/b"),), 0.4)),
+    )
+
+    with Live(terminal, AGAIN) as live:
+        for _, event in events[:3]:
+            live(event)
+        block = printed(live)
+        for _, event in events[3:]:
+            live(event)
+
+    assert "waiting for ***" in block[0]
+    for shown in (plain(events), terminal.getvalue()):
+        assert secret not in shown
+        assert "***" in shown
 
 
 def test_the_live_block_fits_the_terminal(terminal: Terminal) -> None:
