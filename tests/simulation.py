@@ -10,7 +10,7 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
 
@@ -18,7 +18,7 @@ from clusterctl.engine.events import Event
 from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import View
-from clusterctl.errors import CommandFailed, ConnectError, KubernetesError, OutcomeUnknown
+from clusterctl.errors import CommandFailed, KubernetesError, OutcomeUnknown, Refused
 from clusterctl.model.facts import (
     Applied,
     CalicoFacts,
@@ -33,6 +33,7 @@ from clusterctl.model.facts import (
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.manifest import manifest_digest
 from clusterctl.model.secret import Secret
+from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.render import Script
 from clusterctl.steps import control_plane, kubeadm, network, packages, preflight
@@ -40,15 +41,25 @@ from clusterctl.steps.os import MODULES, SYSCTLS
 from clusterctl.steps.step import ClusterApi, Machine, Tools
 from tests.builders import PAUSE, make_facts, make_node, make_survey
 
-Fault = Literal["fails", "drops before", "drops during", "drops after", "killed before", "killed after"]
-FAULTS: tuple[Fault, ...] = (
+Fault = Literal[
     "fails",
     "drops before",
     "drops during",
     "drops after",
     "killed before",
+    "killed during",
     "killed after",
-)
+    "reboots before",
+    "reboots during",
+    "reboots after",
+]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+# After so many looks a script that goes on without us has ended, an API server has started with its host.
+_LOOKS = 3
+
+
+SWAP = "/swapfile"
+FSTAB = {"/etc/fstab": FileFact(f"UUID=1 / ext4 errors=remount-ro 0 1\n{SWAP} none swap sw 0 0\n", "644")}
 
 
 class Killed(BaseException):
@@ -74,7 +85,11 @@ class FakeClock:
 
 @dataclass
 class World:
-    """Hosts and API, and what has been done to them, in order."""
+    """Hosts and API, and what has been done to them, in order.
+
+    The action with the number ``break_at`` meets ``fault``; so does each of ``faults``, by host and name, once.
+    ``secrets`` are the files below /run, which go with a reboot.
+    """
 
     inventory: Inventory
     hosts: dict[str, HostFacts] = field(default_factory=dict)
@@ -86,30 +101,57 @@ class World:
     surveys: dict[str, Survey] = field(default_factory=dict)
     surveyed: list[set[str]] = field(default_factory=list)
     pending: dict[str, tuple[Callable[[], None], int]] = field(default_factory=dict)
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    secrets: dict[str, set[str]] = field(default_factory=dict)
+    api_starts: int = 0
 
     def __post_init__(self) -> None:
         if not self.hosts:
-            self.hosts = {host.name: make_facts(host.name) for host in self.inventory.hosts}
+            self.hosts = {host.name: make_facts(host.name, swaps=(SWAP,), files=FSTAB) for host in self.inventory.hosts}
+        self._fresh = dict(self.hosts)
 
-    def act(self, host: str, name: str, effect: Callable[[], None]) -> None:
-        """Do ``effect``, or what the fault of this moment makes of it."""
+    def act(self, host: str, name: str, effect: Callable[[], None], half: Callable[[], None] = lambda: None) -> None:
+        """Do ``effect``, or what the fault of this moment makes of it; ``half`` is what a power cut leaves of it."""
         with self.lock:
             self.actions.append((host, name))
-            fault = self.fault if self.break_at == len(self.actions) - 1 else None
-            if fault == "killed before":
-                raise Killed
-            if fault == "fails":
+            fault = self.faults.pop((host, name), None)
+            if self.break_at == len(self.actions) - 1:
+                fault = self.fault
+            what, _, when = (fault or "").partition(" ")
+            if what == "fails":
                 raise CommandFailed(f"{host}: {name} exited with 1")
-            if fault == "drops before":
-                raise OutcomeUnknown(f"{host}: the connection broke in {name}")
-            if fault == "drops during":
-                self.pending[host] = (effect, 3)
-                raise OutcomeUnknown(f"{host}: the connection broke in {name}")
-            effect()
-            if fault == "killed after":
+            if when == "after" or not what:
+                effect()
+            elif when == "during" and what == "reboots":
+                half()
+            elif when == "during":
+                self.pending[host] = (effect, _LOOKS)
+            if what == "killed":
                 raise Killed
-            if fault == "drops after":
+            if what == "reboots":
+                self.reboot(self.inventory.first_control_plane.name if host == "api" else host)
+            if what:
                 raise OutcomeUnknown(f"{host}: the connection broke in {name}")
+
+    def reboot(self, name: str) -> None:
+        """The host starts again: what is on its disk decides how it comes up, and a script in hand is gone."""
+        self.pending.pop(name, None)
+        self.secrets.pop(name, None)
+        self.hosts[name] = _rebooted(self.hosts[name], self._fresh[name])
+        if name == self.inventory.first_control_plane.name:
+            self.api_starts = _LOOKS
+
+    def obey(self, refused: Refused) -> None:
+        """Do by hand what a refusal asks for: the host's ``kubeadm reset`` or ``dpkg --configure``."""
+        name = refused.what.partition(":")[0]
+        facts = self.hosts[name]
+        if "dpkg --configure -a" in refused.resolution:
+            _configure_packages(self, self.inventory.host(name))
+        elif "kubeadm reset" in refused.resolution:
+            files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
+            self.hosts[name] = replace(facts, paths=facts.paths & {packages.KEYRING}, files=files)
+        else:
+            raise refused
 
     # What the engine's Observer reads.
 
@@ -127,7 +169,10 @@ class World:
     def look_at_api(self) -> ClusterFacts:
         """The API's facts; nodes are Ready once the network plugin is there."""
         with self.lock:
-            if self.api is None:
+            if "api" in self.pending:
+                self.pending.pop("api")[0]()
+            self.api_starts, starts = max(0, self.api_starts - 1), self.api_starts
+            if self.api is None or starts:
                 raise KubernetesError("the API server does not answer")
             return self.api
 
@@ -155,12 +200,20 @@ class FakeMachine:
 
     def run(self, script: Script) -> str:
         """React to the script's name."""
-        self.world.act(self.host.name, script.name, lambda: _EFFECTS[script.name](self.world, self.host, script))
+        half = _HALVES.get(script.name, _nothing)
+        self.world.act(
+            self.host.name,
+            script.name,
+            lambda: _EFFECTS[script.name](self.world, self.host, script),
+            lambda: half(self.world, self.host, script),
+        )
         return ""
 
     def put_secret(self, path: str, content: Secret) -> None:
-        """Accept what is written below /run/clusterctl."""
-        self.world.act(self.host.name, f"put {path}", lambda: None)
+        """Keep what is written below /run/clusterctl."""
+        self.world.act(
+            self.host.name, f"put {path}", lambda: self.world.secrets.setdefault(self.host.name, set()).add(path)
+        )
 
 
 @dataclass(frozen=True)
@@ -169,14 +222,19 @@ class FakeApi:
 
     world: World
 
-    def _change(self, verb: str, effect: Callable[[ClusterFacts], ClusterFacts]) -> None:
-        def act() -> None:
-            if self.world.api is None:
+    def _change(
+        self,
+        verb: str,
+        effect: Callable[[ClusterFacts], ClusterFacts],
+        half: Callable[[ClusterFacts], ClusterFacts] = lambda api: api,
+    ) -> None:
+        def act(change: Callable[[ClusterFacts], ClusterFacts]) -> None:
+            if self.world.api is None or self.world.api_starts:
                 raise KubernetesError(f"{verb}: the API server does not answer")
-            self.world.api = effect(self.world.api)
+            self.world.api = change(self.world.api)
 
         try:
-            self.world.act("api", verb, act)
+            self.world.act("api", verb, lambda: act(effect), lambda: act(half))
         except CommandFailed as error:
             raise KubernetesError(error.what) from error
 
@@ -231,7 +289,10 @@ class FakeApi:
             flannel = Workload("DaemonSet", "kube-flannel", "kube-flannel-ds", 1, 1, (), manifest_digest(manifest))
             return replace(api, workloads={**api.workloads, network.FLANNEL: flannel})
 
-        self._change("apply" if not record else f"apply {record}", effect)
+        def begun(api: ClusterFacts) -> ClusterFacts:
+            return replace(api, applied={**api.applied, record: Applied("")}) if record else api
+
+        self._change("apply" if not record else f"apply {record}", effect, begun)
 
 
 _OWN_WORKLOADS = ("own/DaemonSet/plugin",)
@@ -274,6 +335,43 @@ def _services(world: World, host: Host, **services: Service) -> dict[str, Servic
     return {**world.hosts[host.name].services, **{name.replace("_", "."): value for name, value in services.items()}}
 
 
+def _rebooted(facts: HostFacts, fresh: HostFacts) -> HostFacts:
+    """What a host is after its boot. ``fresh`` is how its installer's own settings bring it up."""
+
+    def lines(path: str) -> list[str]:
+        return [line for line in (facts.file(path) or "").splitlines() if not line.startswith("#")]
+
+    def started(name: str, service: Service) -> Service:
+        if name == packages.KUBELET_SERVICE and service.enabled == "enabled":
+            return _kubelet(preflight.KUBELET_CONF in facts.paths)
+        return replace(service, active="active" if service.enabled in ("enabled", "static") else "inactive")
+
+    sysctls = dict(line.split(" = ") for line in lines("/etc/sysctl.d/99-kubernetes.conf"))
+    services = {name: started(name, service) for name, service in facts.services.items()}
+    runtime = services.get("containerd.service")
+    return replace(
+        facts,
+        boot_id=f"{facts.boot_id}, again",
+        swaps=tuple(line.split()[0] for line in lines("/etc/fstab") if " swap " in line),
+        modules=fresh.modules | set(lines("/etc/modules-load.d/kubernetes.conf")),
+        sysctls={**fresh.sysctls, **sysctls},
+        services=services,
+        containerd_config=facts.containerd_config if runtime and runtime.active == "active" else "",
+    )
+
+
+def _kubelet(joined: bool) -> Service:
+    return Service("active" if joined else "activating", "enabled")
+
+
+def _configure_packages(world: World, host: Host) -> None:
+    """dpkg ends what it had begun."""
+    facts = world.hosts[host.name]
+    done = {name: replace(package, intact=True) for name, package in facts.packages.items()}
+    version = "2.3.7" if "containerd" in facts.dpkg_problem else facts.containerd_version
+    _host(world, host, packages=done, containerd_version=version, dpkg_problem="")
+
+
 def _swap_off(world: World, host: Host, script: Script) -> None:
     fstab = world.hosts[host.name].file("/etc/fstab") or ""
     lines = [f"# off for Kubernetes: {line}" if " swap " in line else line for line in fstab.splitlines(True)]
@@ -292,7 +390,7 @@ def _kubernetes(world: World, host: Host, script: Script) -> None:
         world,
         host,
         packages={**world.hosts[host.name].packages, **installed},
-        services=_services(world, host, kubelet_service=Service("activating", "enabled")),
+        services=_services(world, host, kubelet_service=_kubelet(joined=False)),
         images=(PAUSE,),
         available=None,
     )
@@ -304,10 +402,10 @@ def _init(world: World, host: Host, script: Script) -> None:
         host,
         script,
         paths=world.hosts[host.name].paths
-        | {preflight.ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS},
+        | {ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS},
     )
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
-    _host(world, host, files=files)
+    _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
     world.api = ClusterFacts(
         version="1.36.3",
         nodes={host.name: make_node(host.name, control_plane=True, ready=False, reason="no network plugin")},
@@ -328,10 +426,12 @@ def _init(world: World, host: Host, script: Script) -> None:
 
 def _join(world: World, host: Host, script: Script) -> None:
     if world.api is None or not world.api.join_tokens:
-        raise ConnectError(f"{host.name}: there is no cluster to join")
+        raise CommandFailed(f"{host.name}: there is no cluster to join")
+    if not world.secrets.pop(host.name, None):
+        raise CommandFailed(f"{host.name}: there is no discovery file")
     _host(world, host, paths=world.hosts[host.name].paths | {preflight.KUBELET_CONF})
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
-    _host(world, host, files=files)
+    _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
     world.api = replace(world.api, nodes={**world.api.nodes, host.name: make_node(host.name)})
 
 
@@ -365,9 +465,45 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
 }
 
 
-def run(playbook: Playbook, world: World) -> list[Event]:
-    """Run ``playbook`` on ``world``; returns what happened. Raises what the runner raises."""
-    events: list[Event] = []
+def _first_file(world: World, host: Host, script: Script) -> None:
+    path, file = next(iter(put_files(script).items()))
+    _host(world, host, files={**world.hosts[host.name].files, path: file})
+
+
+def _half_installed(world: World, host: Host, script: Script) -> None:
+    kubeadm = Package("1.36.3-1.1", held=False, intact=False)
+    found = {**world.hosts[host.name].packages, "kubeadm": kubeadm}
+    _host(world, host, packages=found, dpkg_problem="kubeadm is half-configured")
+
+
+def _with_paths(*paths: str) -> Callable[[World, Host, Script], None]:
+    def effect(world: World, host: Host, script: Script) -> None:
+        _host(world, host, paths=world.hosts[host.name].paths | set(paths))
+
+    return effect
+
+
+def _nothing(world: World, host: Host, script: Script) -> None:
+    """Nothing of it is on the disk yet."""
+
+
+# What a power cut in the middle leaves on the disk. Scripts that are not here leave nothing.
+_HALVES: dict[str, Callable[[World, Host, Script], None]] = {
+    "os/modules": _written,
+    "os/sysctl": _written,
+    "runtime/containerd": lambda world, host, script: _host(world, host, dpkg_problem="containerd is unpacked"),
+    "packages/repository": _with_paths(packages.KEYRING),
+    "packages/kubernetes": _half_installed,
+    "runtime/config": _first_file,
+    "kubeadm/patches": _first_file,
+    "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
+    "workers/join": _with_paths(preflight.BOOTSTRAP_CONF),
+}
+
+
+def run(playbook: Playbook, world: World, events: list[Event] | None = None) -> list[Event]:
+    """Run ``playbook`` on ``world``; what happens goes into ``events``. Raises what the runner raises."""
+    events = [] if events is None else events
     clock = FakeClock()
 
     def tools(host: Host, say: Callable[[str], None]) -> Tools:

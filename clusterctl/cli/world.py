@@ -12,6 +12,7 @@ from clusterctl.kube.verify import VerifyResult, verify
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.secret import Secret
+from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.remote import probe, survey
 from clusterctl.remote.download import Downloads
@@ -21,8 +22,6 @@ from clusterctl.remote.tunnel import Tunnel
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import probe_values
 from clusterctl.steps.step import ClusterApi, Machine
-
-_ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 
 class Machines:
@@ -67,10 +66,10 @@ class Machines:
     def admin_conf(self, host: Host) -> Secret:
         """Read the administrator's kubeconfig."""
         try:
-            return self._fleet.connection(host).fetch(_ADMIN_CONF)
+            return self._fleet.connection(host).fetch(ADMIN_CONF)
         except CommandFailed as error:
             raise KubernetesError(
-                f"{host.name}: there is no cluster: {_ADMIN_CONF} cannot be read",
+                f"{host.name}: there is no cluster: {ADMIN_CONF} cannot be read",
                 details=error.details,
                 resolution="make the cluster first: clusterctl bootstrap",
             ) from error

@@ -31,16 +31,20 @@ from clusterctl.errors import (
 )
 from clusterctl.model.inventory import Host
 from clusterctl.model.situation import Situation
-from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.steps.step import Step, Tools
 
 # How old, in seconds, facts may be at the moment of acting.
 _FRESH = 2.0
 # How long, in seconds, a host that was lost in the middle of a change is looked for.
 _RECONNECT = 180.0
+# How long, in seconds, an API server that does not answer is waited for: it may be starting with its host.
+_API_STARTS = 120.0
 _LOOK_EVERY = 0.5
 # How soon, in seconds, a wish to stop is acknowledged.
 _NOTICE = 0.1
+
+_Open = Callable[[Step, Situation, Verdict], bool]
 
 
 @dataclass
@@ -48,6 +52,7 @@ class _Tally:
     changed: int = 0
     satisfied: int = 0
     reached: set[tuple[str, str]] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     errors: list[ClusterctlError] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -123,12 +128,20 @@ class Runner:
             raise KeyboardInterrupt
 
     def _play(self, play: Play) -> None:
+        """Let the hosts walk. One that failed walks no further, in this play and in those to come."""
+        failed = self._tally.failed
         hosts = play.hosts(self._view.inventory)
-        if not hosts:
+        healthy = tuple(host.name for host in hosts if host.name not in failed)
+        if not healthy:
+            if hosts:
+                self._stop.set()  # What comes later builds on what this play would have done.
             return
-        self._publish(PlayStarted(play.name, tuple(host.name for host in hosts)))
-        failed_before = len(self._tally.errors)
-        for batch in play.batches(self._view.inventory):
+        self._publish(PlayStarted(play.name, healthy))
+        failed_before = len(failed)
+        for group in play.batches(self._view.inventory):
+            batch = [host for host in group if host.name in healthy]
+            if not batch:
+                continue
             pool = ThreadPoolExecutor(max_workers=len(batch), thread_name_prefix="host")
             walks = [pool.submit(self._walk, host, play.run) for host in batch]
             try:
@@ -136,7 +149,7 @@ class Runner:
             finally:
                 # A KeyboardInterrupt leaves walks behind; the scripts in hand end on their hosts.
                 pool.shutdown(wait=all(walk.done() for walk in walks))
-            if len(self._tally.errors) - failed_before > play.max_failures:
+            if len(failed) - failed_before > play.max_failures:
                 self._stop.set()
             if self._stop.is_set():
                 return
@@ -160,6 +173,7 @@ class Runner:
             except ClusterctlError as error:
                 with self._tally.lock:
                     self._tally.errors.append(error)
+                    self._tally.failed.add(host.name)
                 self._publish(StepFailed(host.name, step.name, error, self._clock.now() - began))
                 return
             with self._tally.lock:
@@ -168,15 +182,14 @@ class Runner:
     def _step(self, host: Host, step: Step, began: float) -> None:
         verdict = step.check(self._view.situation(host, api=step.reads_api, survey=step.reads_survey))
         if not isinstance(verdict, Satisfied):
-            situation = self._situation(host, step, _FRESH)
-            verdict = step.check(situation)
+            situation, verdict = self._judge(host, step, began, _FRESH, _api_silent)
         if isinstance(verdict, Satisfied):
             with self._tally.lock:
                 self._tally.satisfied += 1
             self._publish(StepSatisfied(host.name, step.name, verdict.note))
             return
         if not isinstance(verdict, Needed):
-            raise _refused(host, step, verdict)
+            raise _refused(step, situation, verdict)
         if self._contract:
             self._contract.allow(step, situation, verdict)
         self._publish(StepStarted(host.name, step.name, step.title, verdict.reason))
@@ -193,6 +206,19 @@ class Runner:
             host, api=step.reads_api, survey=step.reads_survey, max_age=host_age, api_max_age=max_age
         )
 
+    def _judge(self, host: Host, step: Step, began: float, max_age: float, open_: _Open) -> tuple[Situation, Verdict]:
+        """What is so, at most ``max_age`` seconds old, and what ``step`` says of it. While ``open_``, wait and look."""
+        until = self._clock.now() + max(step.deadline, _API_STARTS)
+        while True:
+            situation = self._situation(host, step, max_age)
+            verdict = step.check(situation)
+            if isinstance(verdict, Satisfied) or not open_(step, situation, verdict) or self._clock.now() >= until:
+                return situation, verdict
+            reason = situation.api_problem if _api_silent(step, situation, verdict) else verdict.reason
+            self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
+            self._clock.sleep(_LOOK_EVERY)
+            max_age = 0
+
     def _apply(self, host: Host, step: Step, situation: Situation, began: float) -> None:
         def say(message: str) -> None:
             self._publish(Waiting(host.name, step.name, message, self._clock.now() - began))
@@ -203,15 +229,18 @@ class Runner:
         except OutcomeUnknown as error:
             self._view.changed(changed)
             say("the connection broke; connecting again to see how it ended")
-            self._recheck(host, step, error)
+            self._recheck(host, step, situation, began, error)
         finally:
             self._view.changed(changed)
 
-    def _recheck(self, host: Host, step: Step, lost: OutcomeUnknown) -> None:
-        """After a lost connection: look, and go on only when the step's own check says that it is done."""
+    def _recheck(self, host: Host, step: Step, before: Situation, began: float, lost: OutcomeUnknown) -> None:
+        """After a lost connection: look, and go on only when the step's own check says that it is done.
+
+        What may still come about by itself is waited for; a step that is not done is not.
+        """
         try:
             self._view.reconnect(host, _RECONNECT)
-            verdict = step.check(self._situation(host, step, 0))
+            situation, verdict = self._judge(host, step, began, 0, _may_come)
         except (ConnectError, KubernetesError) as error:
             raise OutcomeUnknown(
                 f"{host.name}: {step.name}: the connection broke and {host.name} could not be looked at again",
@@ -219,8 +248,10 @@ class Runner:
                 resolution="when the host answers again, run the same command: it looks first and goes on from there",
             ) from lost
         if not isinstance(verdict, Satisfied):
+            rebooted = before.facts.boot_id != situation.facts.boot_id
+            how = "the host was restarted in the middle" if rebooted else "the connection broke"
             raise OutcomeUnknown(
-                f"{host.name}: {step.name}: the connection broke and the step is not done: {verdict.reason}",
+                f"{host.name}: {step.name}: {how} and the step is not done: {verdict.reason}",
                 details=lost.what,
                 resolution=verdict.resolution
                 if isinstance(verdict, Blocked)
@@ -248,11 +279,28 @@ class Runner:
             self._clock.sleep(_LOOK_EVERY)
 
 
-def _refused(host: Host, step: Step, verdict: Verdict) -> Refused:
+def _api_silent(step: Step, situation: Situation, verdict: Verdict) -> bool:
+    """Whether the verdict was given without the API, which the step wants to see and which may answer in a while."""
+    return step.reads_api and situation.api_silent and not isinstance(verdict, Needed)
+
+
+def _may_come(step: Step, situation: Situation, verdict: Verdict) -> bool:
+    """Whether the step may be done although its check does not see it yet."""
+    return (step.reads_api and situation.api_silent) or isinstance(verdict, Blocked)
+
+
+def _refused(step: Step, situation: Situation, verdict: Blocked | Unknown) -> Refused:
+    name = situation.host.name
     if isinstance(verdict, Blocked):
-        return Refused(f"{host.name}: {step.name}: {verdict.reason}", resolution=verdict.resolution)
-    reason = verdict.note if isinstance(verdict, Satisfied) else verdict.reason
+        return Refused(f"{name}: {step.name}: {verdict.reason}", resolution=verdict.resolution)
+    if step.reads_api and situation.api_silent:
+        first = situation.inventory.first_control_plane
+        return Refused(
+            f"{name}: {step.name} cannot be judged: {situation.api_problem}",
+            resolution=f"look why on {first.name}: sudo crictl ps -a --name kube-apiserver; sudo journalctl -u kubelet "
+            "-n 50; when the API server answers again, run the same command again",
+        )
     return Refused(
-        f"{host.name}: {step.name} cannot be judged: {reason}",
+        f"{name}: {step.name} cannot be judged: {verdict.reason}",
         resolution="a step that brings this about has to run before it: compare the order with playbooks/",
     )

@@ -10,10 +10,9 @@ from typing import Generic, Protocol, TypeVar
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory
-from clusterctl.model.situation import Situation
+from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.survey import Survey
 
-_ADMIN_CONF = "/etc/kubernetes/admin.conf"
 _BUSY_DEADLINE = 1800.0
 
 
@@ -171,7 +170,7 @@ class View:
         first = self.inventory.first_control_plane
         if first.name not in self._hosts:
             self._look(first)
-        if _ADMIN_CONF not in self._hosts[first.name].value.paths:
+        if ADMIN_CONF not in self._hosts[first.name].value.paths:
             return None, "there is no cluster yet"
         try:
             return self._observer.look_at_api(), ""

@@ -7,6 +7,9 @@ from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Cluster, Host, Inventory
 from clusterctl.model.survey import Survey
 
+# The first control plane has it from the middle of kubeadm init on.
+ADMIN_CONF = "/etc/kubernetes/admin.conf"
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -33,6 +36,11 @@ class Situation:
     def facts(self) -> HostFacts:
         """The facts of this host."""
         return self.all_facts[self.host.name]
+
+    @property
+    def api_silent(self) -> bool:
+        """Whether there is a cluster, and nothing is known of it: of use to steps that read the API."""
+        return self.api is None and ADMIN_CONF in self.first_control_plane_facts.paths
 
     @property
     def node_name(self) -> str:

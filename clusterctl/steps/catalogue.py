@@ -1,6 +1,7 @@
 """Every step there is, by name, and what the probe has to read for them."""
 
 from clusterctl.model.inventory import Inventory
+from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.steps import (
     api_server,
     control_plane,
@@ -87,7 +88,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
         ),
         "secrets": (kubeadm.ENCRYPTION,),
         "paths": (
-            preflight.ADMIN_CONF,
+            ADMIN_CONF,
             preflight.KUBELET_CONF,
             preflight.BOOTSTRAP_CONF,
             preflight.ETCD_DATA,

@@ -1,10 +1,10 @@
 """The first control plane: kubeadm init, once, and what it must leave behind."""
 
-from clusterctl.model.situation import Situation
+from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, script
 from clusterctl.steps.kubeadm import init_config
-from clusterctl.steps.preflight import ADMIN_CONF, ETCD_DATA, KUBELET_CONF
+from clusterctl.steps.preflight import ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import ScriptStep, Step, Tools
 
 MANIFESTS = tuple(
@@ -40,6 +40,8 @@ class Init(ScriptStep):
             f"look at it first: ssh {host.address} sudo journalctl -u kubelet -n 50; if this host holds nothing of "
             f"value: ssh {host.address} sudo kubeadm reset -f, then run the same command again"
         )
+        if situation.api_silent:
+            reset = f"an API server starts within a minute of its host: run the same command again; else {reset}"
         if situation.api is None:
             return Blocked(
                 f"{', '.join(traces[:3])} exist, and the API cannot be asked: {situation.api_problem}", reset

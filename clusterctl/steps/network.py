@@ -42,7 +42,7 @@ class Flannel(Step):
         if not isinstance(network, FlannelNetwork):
             return _not_chosen(situation)
         if situation.api is None:
-            return Needed("there is no cluster yet")
+            return _no_api(situation)
         if other := _other_plugin(situation.api, network.plugin):
             return other
         daemon_set = situation.api.workloads.get(FLANNEL)
@@ -78,7 +78,7 @@ class CalicoCrds(Step):
         if not isinstance(network, CalicoNetwork):
             return _not_chosen(situation)
         if situation.api is None:
-            return Needed("there is no cluster yet")
+            return _no_api(situation)
         if other := _other_plugin(situation.api, network.plugin):
             return other
         if problem := _not_applied(situation.api, self.name, _digest(network.operator_crds)):
@@ -117,7 +117,7 @@ class CalicoOperator(Step):
         if not isinstance(network, CalicoNetwork):
             return _not_chosen(situation)
         if situation.api is None:
-            return Needed("there is no cluster yet")
+            return _no_api(situation)
         if problem := _not_applied(situation.api, self.name, _operator_digest(network)):
             return Needed(problem)
         if OPERATOR not in situation.api.workloads:
@@ -159,7 +159,7 @@ class Calico(Step):
         if not isinstance(network, CalicoNetwork):
             return _not_chosen(situation)
         if api is None:
-            return Needed("there is no cluster yet")
+            return _no_api(situation)
         if api.calico is None or api.calico.installation is None:
             return Needed("there is no Installation")
         wanted = installation(situation)
@@ -196,7 +196,7 @@ class Manifests(Step):
         if not isinstance(network, ManifestsNetwork):
             return _not_chosen(situation)
         if situation.api is None:
-            return Needed("there is no cluster yet")
+            return _no_api(situation)
         if other := _other_plugin(situation.api, network.plugin):
             return other
         if problem := _not_applied(situation.api, self.name, _digest(*network.manifests)):
@@ -307,6 +307,10 @@ def difference(found: object, wanted: object, place: str) -> str:
                 return deeper
         return ""
     return "" if found == wanted else place
+
+
+def _no_api(situation: Situation) -> Verdict:
+    return Unknown(situation.api_problem) if situation.api_silent else Needed("there is no cluster yet")
 
 
 def _not_chosen(situation: Situation) -> Satisfied:

@@ -17,7 +17,7 @@ class Labels(Step):
         """Only labels that clusterctl set are ever removed."""
         node, wanted = situation.node, situation.host.labels
         if node is None:
-            return Unknown(f"{situation.node_name} is not a node yet") if wanted else Satisfied("none is wanted")
+            return _no_node(situation) if wanted else Satisfied("none is wanted")
         changes = _label_changes(situation)
         if changes:
             return Needed(", ".join(f"{key}={value}" if value is not None else f"{key}-" for key, value in changes))
@@ -45,7 +45,7 @@ class Taints(Step):
         """Only taints that clusterctl set are ever removed."""
         node, wanted = situation.node, situation.host.taints
         if node is None:
-            return Unknown(f"{situation.node_name} is not a node yet") if wanted else Satisfied("none is wanted")
+            return _no_node(situation) if wanted else Satisfied("none is wanted")
         add, remove = _taint_changes(situation)
         if add or remove:
             return Needed(", ".join([*add, *(f"{taint}-" for taint in remove)]))
@@ -76,12 +76,16 @@ class Ready(Step):
         """The node's own condition and its kubelet's version."""
         node, wanted = situation.node, situation.cluster.kubernetes
         if node is None:
-            return Unknown(f"{situation.node_name} is not a node yet")
+            return _no_node(situation)
         if not node.ready:
             return Needed(f"{node.name} is not Ready: {node.reason}")
         if node.kubelet_version != wanted:
             return Needed(f"the kubelet of {node.name} is {node.kubelet_version}, wanted is {wanted}")
         return Satisfied(f"{node.name} is Ready, {wanted}")
+
+
+def _no_node(situation: Situation) -> Unknown:
+    return Unknown(situation.api_problem if situation.api_silent else f"{situation.node_name} is not a node yet")
 
 
 def _label_changes(situation: Situation) -> tuple[tuple[str, str | None], ...]:

@@ -12,7 +12,6 @@ from clusterctl.steps import finding
 from clusterctl.steps.finding import A_NODE, Finding, is_node
 from clusterctl.steps.kubeadm import differences
 
-ADMIN_CONF = "/etc/kubernetes/admin.conf"
 KUBELET_CONF = finding.KUBELET_CONF
 BOOTSTRAP_CONF = "/etc/kubernetes/bootstrap-kubelet.conf"
 CA_CERT = "/etc/kubernetes/pki/ca.crt"

@@ -5,7 +5,7 @@ import json
 
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
-from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, document, script
 from clusterctl.steps.kubeadm import node_registration
 from clusterctl.steps.preflight import CA_CERT, KUBELET_CONF
@@ -28,6 +28,8 @@ class Join(ScriptStep):
         """The kubelet's file on the host and the node in the API have to agree."""
         joined, name = KUBELET_CONF in situation.facts.paths, situation.node_name
         reset = f"if this host may join anew: ssh {situation.host.address} sudo kubeadm reset -f"
+        if joined and situation.api_silent:
+            return Unknown(situation.api_problem)
         if situation.api is None:
             if joined:
                 return Blocked(f"{KUBELET_CONF} exists, and the API cannot be asked: {situation.api_problem}", reset)

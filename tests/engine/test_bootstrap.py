@@ -3,12 +3,13 @@
 import threading
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from clusterctl.engine.events import StepChanged
+from clusterctl.engine.events import Event, RunFinished, StepChanged, Waiting
 from clusterctl.engine.playbook import load_playbook
-from clusterctl.errors import ClusterctlError, Refused
+from clusterctl.errors import ClusterctlError, CommandFailed, OutcomeUnknown, Refused, SeveralErrors
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
 from tests.builders import SWITCHES, make_facts, make_inventory
@@ -26,6 +27,24 @@ def bootstrapped(network: str = "calico") -> World:
     world = World(make_inventory(SWITCHES + NETWORKS[network]))
     run(BOOTSTRAP, world)
     return world
+
+
+def state(world: World) -> object:
+    """What is lasting of a world. A boot's id and the order of its services' starts are not."""
+    return {name: replace(facts, boot_id="") for name, facts in world.hosts.items()}, world.api
+
+
+def go_on(world: World) -> None:
+    """Run again, a while after a fault. What a refusal asks of a person is done first."""
+    world.break_at, world.api_starts = None, 0
+    for _ in range(3):
+        try:
+            run(BOOTSTRAP, world)
+        except Refused as refused:
+            world.obey(refused)
+        else:
+            return
+    raise AssertionError("still refused")
 
 
 ACTIONS = len(bootstrapped().actions)
@@ -51,6 +70,19 @@ def test_a_second_run_changes_nothing() -> None:
 
     assert len(world.actions) == before
     assert not [event for event in events if isinstance(event, StepChanged)]
+
+
+def test_nothing_is_lost_when_every_host_restarts() -> None:
+    """Swap, modules, kernel parameters and services are as they were, so running again does nothing."""
+    world = bootstrapped()
+    before = len(world.actions)
+    for host in world.inventory.hosts:
+        world.reboot(host.name)
+
+    run(BOOTSTRAP, world)
+
+    assert len(world.actions) == before
+    assert state(world) == state(bootstrapped())
 
 
 def test_no_worker_joins_before_the_control_plane_runs() -> None:
@@ -93,10 +125,9 @@ def test_every_plugin_converges_after_a_fault_while_it_is_applied(network: str, 
         world = World(make_inventory(SWITCHES + NETWORKS[network]), break_at=at, fault=fault)
         with suppress(ClusterctlError, Killed):
             run(BOOTSTRAP, world)
-        world.break_at = None
-        run(BOOTSTRAP, world)
+        go_on(world)
 
-        assert (world.hosts, world.api) == (whole.hosts, whole.api)
+        assert state(world) == state(whole)
 
 
 def test_each_change_is_made_once_per_host() -> None:
@@ -116,10 +147,9 @@ def test_bootstrap_converges_after_a_fault_anywhere(at: int, fault: Fault) -> No
         run(BOOTSTRAP, world)
     assert len(world.actions) > at
 
-    world.break_at = None
-    run(BOOTSTRAP, world)
+    go_on(world)
 
-    assert (world.hosts, world.api) == (_undisturbed.hosts, _undisturbed.api)
+    assert state(world) == state(_undisturbed)
     assert threading.active_count() == 1
 
 
@@ -138,6 +168,90 @@ def test_a_failing_host_does_not_stop_the_others_in_its_play() -> None:
     for host in {"cp1", "w1", "w2"} - {failed}:
         assert (host, "runtime/config") in world.actions
     assert ("cp1", "control-plane/init") not in world.actions
+
+
+@pytest.mark.parametrize("action", ["control-plane/init", "apply", "label w1", "delete tokens", "os/sysctl"])
+def test_a_step_that_was_done_before_its_host_restarted_counts(action: str) -> None:
+    """The run goes on, once the API server that starts with the host answers again."""
+    at = [name for _, name in _undisturbed.actions].index(action)
+    world = World(make_inventory(SWITCHES), break_at=at, fault="reboots after")
+
+    run(BOOTSTRAP, world)
+
+    assert state(world) == state(_undisturbed)
+
+
+def test_an_api_server_that_starts_is_waited_for_in_sight() -> None:
+    """A finished cluster whose API does not answer for a moment is neither refused nor changed."""
+    world = bootstrapped()
+    before, world.api_starts = len(world.actions), 3
+
+    events = run(BOOTSTRAP, world)
+
+    assert len(world.actions) == before
+    assert [event for event in events if isinstance(event, Waiting) and "does not answer" in event.message]
+
+
+def test_an_api_server_that_never_answers_is_a_clear_end() -> None:
+    """The refusal says where to look, and does not blame the playbook."""
+    world = bootstrapped()
+    world.api_starts = 10**6
+    describe = replace(BOOTSTRAP, plays=tuple(play for play in BOOTSTRAP.plays if play.on == "all")[-1:])
+
+    with pytest.raises(SeveralErrors) as caught:
+        run(describe, world)
+
+    for error in caught.value.errors:
+        assert isinstance(error, Refused)
+        assert "cannot be judged: the API server does not answer" in error.what
+        assert "crictl ps -a --name kube-apiserver" in error.resolution
+
+
+def test_a_host_that_restarts_in_the_middle_is_told_so() -> None:
+    """The outcome names the restart and what is not done."""
+    world = World(make_inventory(SWITCHES), faults={("w1", "packages/kubernetes"): "reboots during"})
+
+    with pytest.raises(OutcomeUnknown, match="restarted in the middle and the step is not done: kubeadm is not fully"):
+        run(BOOTSTRAP, world)
+
+
+SCRIPTS = sorted({name for host, name in _undisturbed.actions if host == "w1"})
+
+
+@pytest.mark.parametrize("action", SCRIPTS)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("killed")])
+def test_two_hosts_may_fail_in_one_run(action: str, fault: Fault) -> None:
+    """Both are told, each by its own error; running again ends where an undisturbed run ends."""
+    other = FAULTS[(FAULTS.index(fault) + 1) % 4]
+    world = World(make_inventory(SWITCHES), faults={("w1", action): fault, ("w2", action): other})
+
+    with suppress(ClusterctlError):
+        run(BOOTSTRAP, world)
+
+    assert not world.faults
+    go_on(world)
+    assert state(world) == state(_undisturbed)
+
+
+@pytest.mark.parametrize("action", SCRIPTS)
+def test_within_the_budget_the_others_become_a_cluster(action: str) -> None:
+    """w1 fails at any of its steps: w2 joins all the same, w1 is left, and running again brings it in."""
+    book = replace(BOOTSTRAP, plays=tuple(replace(play, max_failures=1) for play in BOOTSTRAP.plays))
+    world = World(make_inventory(SWITCHES), faults={("w1", action): "fails"})
+    events: list[Event] = []
+
+    with pytest.raises(CommandFailed, match=f"w1: {action} exited with 1"):
+        run(book, world, events)
+
+    assert world.api is not None
+    assert {name for name, node in world.api.nodes.items() if node.ready} == {"cp1", "w2"}
+    assert world.api.join_tokens == ()
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert {host for host, _ in finished.left} == {"w1"}
+    assert {"workers/join", "nodes/ready"} <= {step for _, step in finished.left}
+    go_on(world)
+    assert state(world) == state(_undisturbed)
 
 
 def test_a_half_done_init_is_refused_and_left_alone() -> None:

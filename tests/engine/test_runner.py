@@ -14,6 +14,7 @@ import pytest
 from clusterctl.engine.events import (
     Event,
     Interrupted,
+    PlayStarted,
     RunFinished,
     StepChanged,
     StepFailed,
@@ -239,6 +240,53 @@ def test_failures_within_the_budget_let_the_run_go_on() -> None:
         run(toys, play(Toy("toy/a", toys, act=_break("w1")), max_failures=1), play(Toy("toy/b", toys)))
 
     assert ("w2", "toy/b") in toys.log
+
+
+def test_a_host_that_failed_walks_no_further_in_later_plays() -> None:
+    """What comes later builds on what it lacks; the summary's list says what that is."""
+    toys, events = Toys(), list[Event]()
+
+    with pytest.raises(CommandFailed):
+        run_into(
+            events,
+            toys,
+            play(Toy("toy/a", toys, act=_break("w1")), max_failures=1),
+            play(Toy("toy/b", toys), batch=1, max_failures=1),
+        )
+
+    assert [host for host, step in toys.log if step == "toy/b"] == ["cp1", "w2"]
+    assert [event.hosts for event in events if isinstance(event, PlayStarted)] == [("cp1", "w1", "w2"), ("cp1", "w2")]
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.left == (("w1", "toy/a"), ("w1", "toy/b"))
+
+
+def test_the_run_ends_when_every_host_of_a_play_has_failed() -> None:
+    """Workers do not join a control plane that was not prepared, whatever the budget allows."""
+    toys = Toys()
+
+    with pytest.raises(CommandFailed):
+        run(
+            toys,
+            play(Toy("toy/a", toys, act=_break("cp1")), max_failures=1),
+            play(Toy("toy/b", toys), hosts="first-control-plane"),
+            play(Toy("toy/c", toys), hosts="worker"),
+        )
+
+    assert {step for _, step in toys.log} == {"toy/a"}
+
+
+def test_a_batch_beyond_the_budget_is_the_last() -> None:
+    """With one host at a time and a budget of one, the second failure leaves the rest untouched."""
+    toys, events = Toys(), list[Event]()
+
+    with pytest.raises(SeveralErrors):
+        run_into(events, toys, play(Toy("toy/a", toys, act=_break("cp1", "w1")), batch=1, max_failures=1))
+
+    assert toys.log == [("cp1", "toy/a"), ("w1", "toy/a")]
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert (finished.failed, ("w2", "toy/a") in finished.left) == (2, True)
 
 
 def test_several_failures_are_all_reported() -> None:

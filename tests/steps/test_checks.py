@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from clusterctl.model.facts import ClusterFacts, FileFact, Package, Service, Workload
-from clusterctl.model.situation import Situation
+from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.steps import (
     api_server,
     control_plane,
     kubeadm,
+    network,
     nodes,
     os,
     packages,
@@ -42,7 +43,7 @@ WHOLE = ClusterFacts(
         "kube-system/Deployment/coredns": Workload("Deployment", "kube-system", "coredns", 2, 2, ()),
     },
 )
-TRACES = frozenset({preflight.ADMIN_CONF, preflight.KUBELET_CONF, *control_plane.MANIFESTS})
+TRACES = frozenset({ADMIN_CONF, preflight.KUBELET_CONF, *control_plane.MANIFESTS})
 
 KEY = {kubeadm.ENCRYPTION: "a digest"}
 API_SERVER = frozenset({api_server.MANIFEST})
@@ -327,6 +328,33 @@ def test_check_with_the_api(
 
     assert isinstance(verdict, kind)
     assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+
+
+SILENT: list[tuple[Step, str, type]] = [
+    (network.Flannel(), "  network: {plugin: flannel}", Unknown),
+    (network.CalicoCrds(), "", Unknown),
+    (network.Calico(), "", Unknown),
+    (workers.Join(), "", Unknown),
+    (nodes.Labels(), "", Unknown),
+    (nodes.Taints(), "", Unknown),
+    (nodes.Ready(), "", Unknown),
+    (control_plane.Init(), "", Blocked),
+]
+
+
+@pytest.mark.parametrize(("step", "extra", "kind"), SILENT)
+def test_a_cluster_that_does_not_answer_is_not_taken_for_none(step: Step, extra: str, kind: type) -> None:
+    """It is neither installed anew nor called missing; the verdict repeats why the API cannot be asked."""
+    host = "cp1" if step.name.startswith(("network/", "control-plane/")) else "w1"
+    there = frozenset({ADMIN_CONF, preflight.KUBELET_CONF})
+    before = make_situation(host, extra=extra, paths=there)
+    facts = {**before.all_facts, "cp1": make_facts("cp1", paths=there)}
+
+    verdict = step.check(replace(before, all_facts=facts, api_problem="it starts"))
+
+    assert isinstance(verdict, kind)
+    assert "it starts" in getattr(verdict, "reason", "")
+    assert not isinstance(verdict, Blocked) or "within a minute" in verdict.resolution
 
 
 def test_every_step_has_a_case() -> None:
