@@ -1,14 +1,14 @@
-"""The real machines over SSH, and the real API through a tunnel to a control plane."""
+"""The real machines over SSH, and the real API through a tunnel to a control plane.
+
+What speaks to the API is imported where there is one: most calls begin before there is a cluster.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from clusterctl import render
 from clusterctl.cli.session import Api
 from clusterctl.errors import CommandFailed, KubernetesError
-from clusterctl.kube.change import Changes
-from clusterctl.kube.client import Kube
-from clusterctl.kube.observe import observe
-from clusterctl.kube.verify import VerifyResult, verify
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.secret import Secret
@@ -22,6 +22,10 @@ from clusterctl.remote.tunnel import Tunnel
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import probe_values
 from clusterctl.steps.step import ClusterApi, Machine
+
+if TYPE_CHECKING:
+    from clusterctl.kube.client import Kube
+    from clusterctl.kube.verify import VerifyResult
 
 
 class Machines:
@@ -80,6 +84,8 @@ class Machines:
 
     def connect_api(self, host: Host, admin_conf: Secret) -> Api:
         """Open a tunnel through ``host``, and a client that speaks through it."""
+        from clusterctl.kube.client import Kube
+
         tunnel = Tunnel(self._fleet.connection(host))
         try:
             return TunnelledApi(tunnel, Kube(admin_conf, tunnel_port=tunnel.port))
@@ -95,12 +101,14 @@ class Machines:
 class TunnelledApi:
     """The API behind a tunnel; both are closed together."""
 
-    def __init__(self, tunnel: Tunnel, kube: Kube) -> None:
+    def __init__(self, tunnel: Tunnel, kube: "Kube") -> None:
         self._tunnel = tunnel
         self.kube = kube
 
     def observe(self) -> ClusterFacts:
         """Read the cluster. A tunnel that cannot reach the API server tells why."""
+        from clusterctl.kube.observe import observe
+
         try:
             return observe(self.kube)
         except KubernetesError as error:
@@ -110,6 +118,8 @@ class TunnelledApi:
 
     def changes(self) -> ClusterApi:
         """What can change the cluster."""
+        from clusterctl.kube.change import Changes
+
         return Changes(self.kube)
 
     def verify(
@@ -122,8 +132,10 @@ class TunnelledApi:
         quick: bool,
         version: str,
         nodes: Sequence[str],
-    ) -> VerifyResult:
+    ) -> "VerifyResult":
         """Use the cluster, and say what was seen."""
+        from clusterctl.kube.verify import verify
+
         return verify(
             self.kube,
             report,
