@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,11 @@ def pipe_watched() -> Iterator[None]:
 
 
 def ending(call: Callable[[], object]) -> NoReturn:
-    """Run ``call`` and exit; every failure is told in plain words, and none shows a traceback."""
+    """Run ``call`` and exit; every failure is told in plain words, and none shows a traceback.
+
+    A SIGTERM is met as Ctrl-C is: what a service manager or a pipeline cuts short is cleaned up too.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     usual, threading.excepthook = threading.excepthook, _unexpected_in_thread
     try:
         code = exit_code(call)

@@ -62,7 +62,7 @@ def _exit_codes() -> Iterator[str]:
     for kind in _KINDS:
         summary = (kind.__doc__ or "").strip().splitlines()[0]
         yield f"| {kind.exit_code} | {summary} |"
-    yield f"| {INTERRUPTED} | Interrupted by Ctrl-C. The same command looks first and goes on from there. |"
+    yield f"| {INTERRUPTED} | Interrupted by Ctrl-C or SIGTERM. The same command looks first and goes on from there. |"
     yield f"| {BROKEN_PIPE} | Whoever read the output went away, as in `clusterctl plan bootstrap \\| head`. |"
     yield ""
 

@@ -259,7 +259,7 @@ class Session:
             )
 
         runner = Runner(playbook, self.view, tools, self._clock, publish, contract)
-        with _ctrl_c(runner):
+        with _stop_cleanly(runner):
             runner.run()
 
     def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
@@ -335,19 +335,20 @@ class Session:
 
 
 @contextmanager
-def _ctrl_c(runner: Runner) -> Iterator[None]:
-    """Let the first Ctrl-C stop the run after the steps in hand, and a second one leave at once."""
+def _stop_cleanly(runner: Runner) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM stop the run after the steps in hand, and a second one leave at once."""
 
     def interrupt(signal_number: int, frame: FrameType | None) -> None:
         if runner.stopping:
             raise KeyboardInterrupt
         runner.stop()
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def open_session() -> Session:

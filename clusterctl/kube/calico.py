@@ -56,7 +56,11 @@ def component_status(item: Mapping[str, Any]) -> ComponentStatus:
         for kind, wrong in (("Degraded", True), ("Progressing", True), ("Available", False))
         if holds(kind) is wrong
     ]
-    said = [": ".join(filter(None, (entry.get("reason"), entry.get("message")))) for entry in told]
+    # The operator names each pod on a line of its own.
+    said = [
+        ": ".join(filter(None, (entry.get("reason"), "; ".join(entry.get("message", "").splitlines()))))
+        for entry in told
+    ]
     return ComponentStatus(
         available=holds("Available"),
         progressing=holds("Progressing"),

@@ -221,6 +221,26 @@ def test_an_interrupt_does_not_wait_for_threads() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_termination_is_an_interrupt() -> None:
+    """SIGTERM lets what is under way be cleaned up, and ends as Ctrl-C does."""
+    code = (
+        "import os, signal, time\n"
+        "from clusterctl.cli.failure import ending\n"
+        "def call():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(30)\n"
+        "    finally:\n"
+        "        print('cleaned up')\n"
+        "ending(call)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+
+    assert (done.returncode, done.stdout) == (130, "cleaned up\n")
+    assert done.stderr.startswith("Interrupted. ")
+
+
 def test_a_bug_in_a_thread_shows_no_traceback(tmp_path: Path) -> None:
     """It is told like any other, and the call goes on."""
     code = (

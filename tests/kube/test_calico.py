@@ -305,6 +305,7 @@ def test_a_group_that_is_not_served_costs_one_request(kube: Kube) -> None:
             ],
             "PodFailure: a pod",
         ),
+        ([{"type": "Degraded", "status": "True", "message": "one pod\nand another"}], "one pod; and another"),
     ],
 )
 def test_a_status_without_all_conditions_is_not_ready(conditions: list[dict[str, str]], message: str) -> None:
