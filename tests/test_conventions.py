@@ -90,6 +90,14 @@ def test_only_the_reporter_prints() -> None:
         assert not re.search(r"^\s*(print|click\.echo)\(", path.read_text(), re.MULTILINE), path
 
 
+def test_every_command_that_logs_in_asks_for_sudos_password() -> None:
+    """Where a session is opened, -K is understood."""
+    for path in (ROOT / "cli").glob("*.py"):
+        text = path.read_text()
+        if "import open_session" in text:
+            assert "@sudo_option\n" in text, path.name
+
+
 def test_there_is_no_dry_run() -> None:
     """A plan is a check without the tools, not a flag inside a change."""
     for path in ROOT.rglob("*.py"):

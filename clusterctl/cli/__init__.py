@@ -12,7 +12,7 @@ import click
 
 from clusterctl import __version__
 from clusterctl.cli.failure import ending, pipe_watched
-from clusterctl.cli.options import inventory_option
+from clusterctl.cli.options import inventory_option, sudo_option
 
 # Headings, and under each the commands with their one-line summaries; the module has the command's name.
 # A test compares the summaries with those of the commands themselves.
@@ -84,6 +84,7 @@ class Root(click.Group):
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="clusterctl", message="%(prog)s %(version)s")
 @inventory_option
+@sudo_option
 def cli() -> None:
     """Turn machines that answer SSH into a kubeadm Kubernetes cluster, and run it for years.
 

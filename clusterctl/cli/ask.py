@@ -1,10 +1,11 @@
-"""The question before a change."""
+"""What only the operator can answer: the question before a change, and a password."""
 
 import sys
 
 import click
 
-from clusterctl.errors import Refused
+from clusterctl.errors import InputError, Refused
+from clusterctl.model.secret import Secret
 
 
 def on_terminal() -> bool:
@@ -23,3 +24,13 @@ def confirm(question: str, *, yes: bool) -> None:
         )
     if not click.confirm(question, default=False, prompt_suffix=" ", err=True):
         raise Refused("The answer was no. Nothing was changed.", resolution="run the command again when you like")
+
+
+def password(name: str) -> Secret:
+    """Let the operator type a password, which is not shown. Raises InputError when there is no terminal."""
+    if not on_terminal():
+        raise InputError(
+            f"nobody can type {name}: there is no terminal",
+            resolution="let the inventory say where it is: ssh: {sudo_password: {env: NAME}} or {file: PATH}",
+        )
+    return Secret(click.prompt(name, hide_input=True, err=True))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, this_command
+from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, sudo_option, this_command
 from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import open_session
@@ -12,6 +12,7 @@ from clusterctl.cli.session import open_session
 
 @click.command()
 @inventory_option
+@sudo_option
 @limit_option
 @ignore_option
 @click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")

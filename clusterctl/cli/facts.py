@@ -4,7 +4,7 @@ import json
 
 import click
 
-from clusterctl.cli.options import hosts_argument, inventory_option, json_option
+from clusterctl.cli.options import hosts_argument, inventory_option, json_option, sudo_option
 from clusterctl.cli.session import open_session
 from clusterctl.report.facts import facts_json, facts_text
 
@@ -12,6 +12,7 @@ from clusterctl.report.facts import facts_json, facts_text
 @click.command()
 @hosts_argument
 @inventory_option
+@sudo_option
 @json_option
 def facts(hosts: tuple[str, ...], *, as_json: bool) -> None:
     """Show what is so on the hosts, and change nothing.

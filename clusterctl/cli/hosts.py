@@ -6,7 +6,7 @@ import click
 
 from clusterctl.cli.ask import confirm
 from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option
-from clusterctl.cli.trust import look_at_keys
+from clusterctl.cli.trust import looks
 from clusterctl.model.inventory import load_inventory
 from clusterctl.report.tables import table
 from clusterctl.report.words import count, names
@@ -31,19 +31,23 @@ def trust(hosts: tuple[str, ...], *, yes: bool, replace: bool, as_json: bool) ->
     console or your provider shows. Keys that two hosts share are refused: one machine is a copy of the other.
     """
     inventory = load_inventory(inventory_path())
-    look = look_at_keys(inventory, hosts)
-    if not as_json:
-        for line in table(look.rows()):
-            click.echo(line)
-    look.refuse_doubtful(replace=replace)
-    new = look.to_record
-    if new:
-        confirm(f"Do you trust the keys of {names([shown.host.name for shown in new])}?", yes=yes)
-        look.record()
+    told: list[dict[str, object]] = []
+    for look in looks(inventory, hosts):
+        if not as_json:
+            for line in table(look.rows()):
+                click.echo(line)
+        look.refuse_doubtful(replace=replace)
+        new = look.to_record
+        if new:
+            confirm(f"Do you trust the keys of {names([shown.way.name for shown in new])}?", yes=yes)
+            look.record()
+        told += look.as_json()
+        if new and not as_json:
+            click.echo(f"Recorded {count(len(new), 'host')} in {look.path}.")
+        elif look.shown and not as_json:
+            click.echo(f"Nothing to record: {look.path} has them already.")
+        if look.unreachable:
+            break
     if as_json:
-        click.echo(json.dumps(look.as_json(), indent=2))
-    elif new:
-        click.echo(f"Recorded {count(len(new), 'host')} in {look.path}.")
-    elif look.shown:
-        click.echo(f"Nothing to record: {look.path} has them already.")
+        click.echo(json.dumps(told, indent=2))
     look.raise_unreachable()

@@ -7,6 +7,7 @@ import click
 from clusterctl.cli.options import inventory_option, inventory_path, json_option
 from clusterctl.model.inventory import load_inventory
 from clusterctl.model.schema import inventory_schema
+from clusterctl.remote.way import Way, Ways
 from clusterctl.report.tables import table
 
 
@@ -45,5 +46,10 @@ def check(*, as_json: bool) -> None:
     click.echo(f"  pods {cluster.pod_cidr}, services {cluster.service_cidr}")
     version = f" {cluster.network.version}" if cluster.network.plugin != "manifests" else " of the inventory"
     click.echo(f"  network {cluster.network.plugin}{version}")
-    for line in table([(host.name, host.role, f"{read.ssh.user}@{host.address}") for host in read.hosts]):
+    ways = Ways(read.ssh)
+    for line in table([(host.name, host.role, _way(ways.to(host))) for host in read.hosts]):
         click.echo(f"  {line}")
+
+
+def _way(way: Way) -> str:
+    return " through ".join(str(each) for each in (way, *reversed(way.bastions)))

@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.kubefile import write
-from clusterctl.cli.options import inventory_option
+from clusterctl.cli.options import inventory_option, sudo_option
 from clusterctl.cli.session import open_session
 
 
 @click.command()
 @inventory_option
+@sudo_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to FILE.")
 @click.option("--force", is_flag=True, help="Overwrite FILE even when it is another cluster's.")
 def kubeconfig(*, output: Path | None, force: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "clusterctl.inventory"
+_SUDO = "clusterctl.ask_sudo_password"
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -24,6 +25,21 @@ inventory_option = click.option(
     expose_value=False,
     callback=_remember,
     help="The inventory; without it $CLUSTERCTL_INVENTORY, or inventory.yaml in the current directory.",
+)
+
+
+def _remember_sudo(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_SUDO] = True
+
+
+sudo_option = click.option(
+    "-K",
+    "--ask-sudo-password",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_sudo,
+    help="Ask for the password of sudo on the hosts, once for all of them.",
 )
 
 
@@ -64,8 +80,14 @@ def inventory_path() -> Path:
     return given or Path(os.environ.get("CLUSTERCTL_INVENTORY") or "inventory.yaml")
 
 
+def asks_sudo_password() -> bool:
+    """Whether the operator wants to type the password of sudo."""
+    return bool(click.get_current_context().meta.get(_SUDO))
+
+
 def this_command(*words: str) -> str:
     """What to type for another command on the same inventory: ``clusterctl -i prod.yaml status``."""
     given: Path | None = click.get_current_context().meta.get(_KEY)
-    option = ["-i", str(given)] if given else []
-    return " ".join(["clusterctl", *option, *words])
+    options = ["-i", str(given)] if given else []
+    options += ["-K"] if asks_sudo_password() else []
+    return " ".join(["clusterctl", *options, *words])

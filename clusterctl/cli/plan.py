@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.contracts import save_plan
-from clusterctl.cli.options import ignore_option, inventory_option, json_option, limit_option, this_command
+from clusterctl.cli.options import ignore_option, inventory_option, json_option, limit_option, sudo_option, this_command
 from clusterctl.cli.playbooks import any_playbook, ignoring
 from clusterctl.cli.session import open_session
 from clusterctl.errors import Refused
@@ -17,6 +17,7 @@ from clusterctl.report.plan import plan_text
 @click.command()
 @click.argument("playbook")
 @inventory_option
+@sudo_option
 @limit_option
 @ignore_option
 @click.option("--diff", is_flag=True, help="Show what would change in files.")

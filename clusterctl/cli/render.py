@@ -2,7 +2,7 @@
 
 import click
 
-from clusterctl.cli.options import inventory_option
+from clusterctl.cli.options import inventory_option, sudo_option
 from clusterctl.cli.playbooks import step as step_called
 from clusterctl.cli.session import open_session
 
@@ -11,6 +11,7 @@ from clusterctl.cli.session import open_session
 @click.argument("step")
 @click.option("--host", "host_name", metavar="HOST", required=True, help="The host to render for.")
 @inventory_option
+@sudo_option
 def render(step: str, *, host_name: str) -> None:
     """Print what a step would run and write on a host.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.contracts import digests, saved_plan
-from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, this_command
+from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, sudo_option, this_command
 from clusterctl.cli.playbooks import any_playbook, ignoring
 from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import open_session
@@ -15,6 +15,7 @@ from clusterctl.errors import InputError
 @click.command()
 @click.argument("playbook")
 @inventory_option
+@sudo_option
 @limit_option
 @ignore_option
 @click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")

@@ -14,8 +14,9 @@ from types import FrameType, TracebackType
 from typing import Protocol, Self
 from uuid import uuid4
 
+from clusterctl.cli.ask import password
 from clusterctl.cli.audit import audited_api, audited_machine, operator, this_call
-from clusterctl.cli.options import inventory_path
+from clusterctl.cli.options import asks_sudo_password, inventory_path
 from clusterctl.cli.watch import watched_machine
 from clusterctl.engine.contract import Contract
 from clusterctl.engine.events import Publish, Waiting
@@ -354,14 +355,15 @@ def _stop_cleanly(runner: Runner) -> Iterator[None]:
 def open_session() -> Session:
     """A session on the inventory of this call; nothing is connected yet. Raises InputError."""
     inventory = load_inventory(inventory_path())
-    return Session(inventory, make_world(inventory))
+    typed = password("sudo's password") if asks_sudo_password() else None
+    return Session(inventory, make_world(inventory, typed))
 
 
-def make_world(inventory: Inventory) -> World:
+def make_world(inventory: Inventory, sudo_password: Secret | None) -> World:
     """The real machines and the real API."""
     from clusterctl.cli.world import Machines
 
-    return Machines(inventory)
+    return Machines(inventory, sudo_password)
 
 
 def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Progress) -> dict[str, ClusterctlError]:

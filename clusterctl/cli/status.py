@@ -4,13 +4,14 @@ import json
 
 import click
 
-from clusterctl.cli.options import inventory_option, json_option
+from clusterctl.cli.options import inventory_option, json_option, sudo_option
 from clusterctl.cli.session import open_session
 from clusterctl.report.status import Status
 
 
 @click.command()
 @inventory_option
+@sudo_option
 @json_option
 def status(*, as_json: bool) -> None:
     """Show the cluster's nodes and control plane beside the inventory.

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 from clusterctl.cli.options import this_command
 from clusterctl.errors import ClusterctlError, ConnectError, Refused, SeveralErrors
-from clusterctl.model.inventory import Host, Inventory
+from clusterctl.model.inventory import Inventory
 from clusterctl.remote import known_hosts
+from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.known_hosts import HostKey, Known, KnownHosts
+from clusterctl.remote.login import Login
+from clusterctl.remote.way import Way
 from clusterctl.report.progress import Progress
 from clusterctl.report.words import names
 
@@ -21,8 +26,7 @@ State = Literal["new", "known", "changed", "revoked"]
 class Shown:
     """The keys that a host shows, beside those that we know of it."""
 
-    host: Host
-    port: int
+    way: Way
     keys: tuple[HostKey, ...]
     known: Known
 
@@ -43,9 +47,14 @@ class Look:
     """What the hosts showed, and which of them did not answer."""
 
     inventory: Inventory
-    file: KnownHosts
+    login: Login
     shown: tuple[Shown, ...]
     unreachable: tuple[ClusterctlError, ...]
+
+    @property
+    def file(self) -> KnownHosts:
+        """The host keys that we trust."""
+        return self.login.known_hosts
 
     @property
     def path(self) -> Path:
@@ -60,7 +69,7 @@ class Look:
     def rows(self) -> list[tuple[str, ...]]:
         """One row for each key: host, address, type, fingerprint, and what is known of the host."""
         return [
-            (shown.host.name, shown.host.address, key.type, key.fingerprint, shown.state)
+            (shown.way.name, shown.way.address, key.type, key.fingerprint, shown.state)
             for shown in self.shown
             for key in shown.keys
         ]
@@ -69,9 +78,9 @@ class Look:
         """The same as JSON values, as it was before anything was recorded."""
         return [
             {
-                "host": shown.host.name,
-                "address": shown.host.address,
-                "port": shown.port,
+                "host": shown.way.name,
+                "address": shown.way.address,
+                "port": shown.way.port,
                 "state": shown.state,
                 "keys": [{"type": key.type, "fingerprint": key.fingerprint} for key in shown.keys],
             }
@@ -87,7 +96,7 @@ class Look:
     def record(self) -> None:
         """Record what is new; what was known of a host that changed is forgotten."""
         for shown in self.to_record:
-            self.file.record(shown.host.address, shown.port, shown.keys, replace=shown.state == "changed")
+            self.file.record(shown.way.address, shown.way.port, shown.keys, replace=shown.state == "changed")
 
     def raise_unreachable(self) -> None:
         """Raise the errors of the hosts that did not answer."""
@@ -95,14 +104,19 @@ class Look:
             raise self.unreachable[0] if len(self.unreachable) == 1 else SeveralErrors(self.unreachable)
 
     def _clones(self) -> Iterator[Refused]:
+        # A bastion may be one of the hosts at another address.
+        names_of_hosts = {host.name for host in self.inventory.hosts}
         holders: dict[HostKey, list[str]] = {}
         for shown in self.shown:
+            if shown.way.name not in names_of_hosts:
+                continue
             for key in shown.keys:
-                holders.setdefault(key, []).append(shown.host.name)
-        fresh = {shown.host.name for shown in self.shown}
+                holders.setdefault(key, []).append(shown.way.name)
+        fresh = {shown.way.name for shown in self.shown}
         for host in self.inventory.hosts:
             if host.name not in fresh:
-                for key in self.file.lookup(host.address, port_of(self.inventory, host)).keys:
+                way = self.login.ways.to(host)
+                for key in self.file.lookup(way.address, way.port).keys:
                     if key in holders:
                         holders[key].append(host.name)
         for group in dict.fromkeys(tuple(group) for group in holders.values() if len(group) > 1):
@@ -118,7 +132,7 @@ class Look:
         for shown in self.shown:
             if shown.state == "revoked":
                 yield Refused(
-                    f"{shown.host.name}: {self.path} says that this host key is revoked. Nothing was recorded.",
+                    f"{shown.way.name}: {self.path} says that this host key is revoked. Nothing was recorded.",
                     details="\n".join(str(key) for key in shown.keys if key in shown.known.revoked),
                     resolution="find out why; give the host new keys, or take the @revoked line out of the file",
                 )
@@ -129,41 +143,54 @@ class Look:
                 was = "\n".join(f"known: {key}" for key in shown.known.keys)
                 now = "\n".join(f"shown: {key}" for key in shown.keys)
                 yield Refused(
-                    f"{shown.host.name}: the host key is not the one in {self.path}. Nothing was recorded.",
+                    f"{shown.way.name}: the host key is not the one in {self.path}. Nothing was recorded.",
                     details=f"{was}\n{now}",
                     resolution="find out why; if the machine was installed again: "
-                    + this_command("hosts", "trust", "--replace", shown.host.name),
+                    + this_command("hosts", "trust", "--replace", shown.way.name),
                 )
 
 
-def look_at_keys(inventory: Inventory, wanted: Sequence[str]) -> Look:
-    """Ask the ``wanted`` hosts, or all, for their keys; nothing is recorded."""
-    hosts = tuple(inventory.host(name) for name in dict.fromkeys(wanted)) or inventory.hosts
-    file = KnownHosts(inventory.ssh.known_hosts)
+def looks(inventory: Inventory, wanted: Sequence[str]) -> Iterator[Look]:
+    """Ask the ``wanted`` hosts and bastions, or all, for their keys; nothing is recorded.
 
-    with Progress("asking for the host keys of", [host.name for host in hosts]) as progress:
+    Bastions come first, each look one further away: a host behind one is asked through it, once its own key is
+    known. Bastions that are known are asked when they are named.
+    """
+    login = Login(inventory.ssh)
+    ways = {host.name: login.ways.to(host) for host in inventory.hosts}
+    bastions = {bastion.name: bastion for way in ways.values() for bastion in way.bastions}
+    asked = [ways.get(name) or bastions.get(name) or ways[inventory.host(name).name] for name in dict.fromkeys(wanted)]
+    ahead = dict.fromkeys(bastion for way in asked or ways.values() for bastion in way.bastions)
+    first = [way for way in ahead if not login.known_hosts.lookup(way.address, way.port).keys or way in asked]
+    with closing(Bastions(login)) as opened:
+        for _, alike in groupby(sorted(first, key=_distance), key=_distance):
+            yield _look(inventory, login, opened, tuple(alike))
+        rest = tuple(way for way in asked or ways.values() if way not in first)
+        if rest:
+            yield _look(inventory, login, opened, rest)
 
-        def one(host: Host) -> Shown | ClusterctlError:
-            port = port_of(inventory, host)
+
+def _distance(way: Way) -> int:
+    return len(way.bastions)
+
+
+def _look(inventory: Inventory, login: Login, bastions: Bastions, ways: Sequence[Way]) -> Look:
+    with Progress("asking for the host keys of", [way.name for way in ways]) as progress:
+
+        def one(way: Way) -> Shown | ClusterctlError:
             try:
-                keys = tuple(known_hosts.fetch_host_keys(host.address, port))
-                return Shown(host, port, keys, file.lookup(host.address, port))
+                keys = tuple(known_hosts.fetch_host_keys(way, bastions.wire))
+                return Shown(way, keys, login.known_hosts.lookup(way.address, way.port))
             except ConnectError as error:
-                what = f"{host.name}: {error.what.removeprefix(f'{host.address}: ')}"
-                return ConnectError(what, details=error.details, resolution=error.resolution)
+                return error
             finally:
-                progress.done(host.name)
+                progress.done(way.name)
 
-        with ThreadPoolExecutor(max_workers=min(64, len(hosts))) as pool:
-            answers = list(pool.map(one, hosts))
+        with ThreadPoolExecutor(max_workers=min(64, len(ways))) as pool:
+            answers = list(pool.map(one, ways))
     return Look(
         inventory,
-        file,
+        login,
         tuple(answer for answer in answers if isinstance(answer, Shown)),
-        tuple(answer for answer in answers if isinstance(answer, ClusterctlError)),
+        tuple(dict.fromkeys(answer for answer in answers if isinstance(answer, ClusterctlError))),
     )
-
-
-def port_of(inventory: Inventory, host: Host) -> int:
-    """The SSH port of ``host``."""
-    return host.port or inventory.ssh.port

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from clusterctl.cli.options import inventory_option, json_option, this_command
+from clusterctl.cli.options import inventory_option, json_option, sudo_option, this_command
 from clusterctl.cli.session import open_session
 from clusterctl.errors import NotVerified
 from clusterctl.report.checks import Checks, checks_json, checks_text
@@ -17,6 +17,7 @@ IMAGE = "docker.io/library/nginx:1.22"
 
 @click.command()
 @inventory_option
+@sudo_option
 @click.option("--image", default=IMAGE, show_default=True, help="For the pods; with a shell, nginx, and curl or wget.")
 @click.option("--deadline", type=click.FloatRange(min=1), default=300.0, metavar="SECONDS", help="For all checks; 300.")
 @click.option("--keep", is_flag=True, help="Leave the namespaces with the pods there, to look at.")

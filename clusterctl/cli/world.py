@@ -18,6 +18,7 @@ from clusterctl.remote import probe, survey
 from clusterctl.remote.download import Downloads
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.hold import Hold, hold
+from clusterctl.remote.login import Login
 from clusterctl.remote.tunnel import Tunnel
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import probe_values
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class Machines:
-    """The hosts of an inventory."""
+    """The hosts of an inventory; ``sudo_password`` is what the operator typed."""
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._fleet = Fleet(inventory)
+    def __init__(self, inventory: Inventory, sudo_password: Secret | None = None) -> None:
+        self._fleet = Fleet(inventory, Login(inventory.ssh, sudo_password))
         self._values = probe_values(inventory)
         self._downloads = Downloads()
 

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -26,7 +27,7 @@ from pydantic import (
 from clusterctl.errors import InputError
 from clusterctl.model import components
 from clusterctl.model.components import ApiServer, Audit, Component, Patches
-from clusterctl.model.strict import FOLDER
+from clusterctl.model.strict import FOLDER, SecretSource
 from clusterctl.model.strict import Strict as _Strict
 
 Role = Literal["control-plane", "worker"]
@@ -95,19 +96,27 @@ def _endpoint(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError("must be HOST:PORT such as k8s.example.internal:6443")
-    _address(host.strip("[]"))
-    return value
+    bare = host.removeprefix("[").removesuffix("]")
+    if (":" in bare) != (host == f"[{bare}]"):
+        raise ValueError("must be HOST:PORT; an IPv6 address, and nothing else, stands in brackets: [fd00::11]:6443")
+    bare = _address(bare)
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
 
 
 def _address(value: str) -> str:
+    """An IP address in its usual form, or a DNS name."""
     try:
-        ipaddress.ip_address(value)
+        return str(ipaddress.ip_address(value))
     except ValueError:
-        _dns_name(value)
-    return value
+        pass
+    if re.fullmatch(r"[\d.]+|.*:.*", value):  # Resolvers take 10.1 and 123 for IPv4 addresses written short.
+        raise ValueError("is neither an IP address nor a DNS name")
+    return _dns_name(value)
 
 
 def _ip(value: str) -> str:
+    if "%" in value:
+        raise ValueError("must be an address that all nodes can reach, not one of a single link")
     return str(ipaddress.ip_address(value))
 
 
@@ -141,6 +150,10 @@ def _taint(value: str) -> str:
     if text and not _LABEL_NAME.fullmatch(text):
         raise ValueError(f"{text!r} is not the value of a taint")
     return value
+
+
+_User = Annotated[str, Field(pattern=r"^[^\s-]\S*$")]
+_Port = Annotated[int, Field(gt=0, lt=65536)]
 
 
 class Source(_Strict):
@@ -293,13 +306,25 @@ class Cluster(_Strict):
         return self.kubernetes.rpartition(".")[0]
 
 
-class Ssh(_Strict):
-    """How the hosts are logged in to. sudo must not ask for a password."""
+class Bastion(_Strict):
+    """A server through which the hosts are reached, and how it is logged in to."""
 
-    user: Annotated[str, Field(min_length=1)] = "root"
-    key: Path = Path("~/.ssh/id_ed25519")
+    address: Annotated[str, AfterValidator(_address)]
+    user: _User | None = None
+    key: Path | None = None
+    port: _Port | None = None
+
+
+class Ssh(_Strict):
+    """How the hosts are logged in to. What is not said here, ``config`` may say: OpenSSH's own file."""
+
+    user: _User | None = None
+    key: Path | None = None
     known_hosts: Path = Path("~/.ssh/known_hosts")
-    port: Annotated[int, Field(gt=0, lt=65536)] = 22
+    port: _Port | None = None
+    config: Path = Path("~/.ssh/config")
+    bastion: Bastion | None = None
+    sudo_password: SecretSource | None = None
 
 
 class Host(_Strict):
@@ -308,7 +333,8 @@ class Host(_Strict):
     name: Annotated[str, AfterValidator(_dns_name)]
     address: Annotated[str, AfterValidator(_address)]
     role: Role
-    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    user: _User | None = None
+    port: _Port | None = None
     internal_address: Annotated[str, AfterValidator(_ip)] | None = None
     labels: Annotated[dict[str, str], AfterValidator(_labels)] = {}
     taints: tuple[Annotated[str, AfterValidator(_taint)], ...] = ()
@@ -457,7 +483,7 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
     """What no single field shows, found in the raw data, so that it is told together with the rest."""
     raw = data.get("hosts")
     hosts = [host if isinstance(host, dict) else {} for host in raw] if isinstance(raw, list) else []
-    for key, normal in (("name", str.lower), ("address", str), ("internal_address", str)):
+    for key, normal in (("name", str.lower), ("address", _same), ("internal_address", _same)):
         seen = Counter(normal(str(host[key])) for host in hosts if host.get(key))
         for index, host in enumerate(hosts):
             if host.get(key) and seen[normal(str(host[key]))] > 1:
@@ -469,9 +495,17 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
         yield ("hosts", index, "role"), "this version supports one control plane; make this host a worker"
     cluster = data.get("cluster")
     if isinstance(cluster, dict):
+        yield from _families(cluster, hosts)
         yield from _overlap(cluster)
         yield from components.contradictions(cluster)
         yield from _pools(cluster)
+
+
+def _same(address: str) -> str:
+    """An address as it is compared: the same one may be written in several ways."""
+    with suppress(ValueError):
+        return _address(address)
+    return address
 
 
 def _overlap(cluster: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
@@ -484,6 +518,25 @@ def _overlap(cluster: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
         return  # The field's own check tells it.
     if pods.version == services.version and pods.overlaps(services):
         yield ("cluster", "pod_cidr"), f"{pods} overlaps the service_cidr {services}"
+
+
+def _families(cluster: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[_Place, str]]:
+    """Pods, services and nodes are all of IPv4 or all of IPv6; kubeadm refuses anything else, late."""
+    version = _version_of(cluster.get("service_cidr", Cluster.model_fields["service_cidr"].default))
+    if version is None:
+        return
+    if _version_of(cluster.get("pod_cidr", Cluster.model_fields["pod_cidr"].default)) not in (None, version):
+        yield ("cluster", "pod_cidr"), f"must be of IPv{version}, as the service_cidr is"
+    for index, host in enumerate(hosts):
+        if _version_of(host.get("internal_address")) not in (None, version):
+            yield ("hosts", index, "internal_address"), f"must be of IPv{version}, as the service_cidr is"
+
+
+def _version_of(network: object) -> int | None:
+    try:
+        return ipaddress.ip_network(str(network)).version
+    except ValueError:
+        return None
 
 
 def _pools(cluster: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:

@@ -55,7 +55,7 @@ class Situation:
     @property
     def node_address(self) -> str:
         """The address by which the other nodes reach this one; a host given by name has its first address."""
-        return node_address(self.host, self.facts)
+        return node_address(self.host, self.facts, self.cluster)
 
     @property
     def survey(self) -> Survey | None:
@@ -73,10 +73,14 @@ def node_name(facts: HostFacts) -> str:
     return facts.hostname.lower()
 
 
-def node_address(host: Host, facts: HostFacts) -> str:
-    """The address by which the other nodes reach ``host``; a host given by name has its first address."""
+def node_address(host: Host, facts: HostFacts, cluster: Cluster) -> str:
+    """The address by which the other nodes reach ``host``; a host given by name has its first address.
+
+    It is of the same family as the services: a host that is logged in to over IPv6 may be a node of IPv4.
+    """
     if host.internal_address:
         return host.internal_address
-    if host.address in facts.addresses:
+    fitting = [address for address in facts.addresses if (":" in address) == (":" in cluster.service_cidr)]
+    if host.address in fitting:
         return host.address
-    return facts.addresses[0] if facts.addresses else host.address
+    return fitting[0] if fitting else host.address

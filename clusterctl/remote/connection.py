@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import CommandFailed, ConnectError, OutcomeUnknown, Refused
 from clusterctl.model.inventory import Host
 from clusterctl.model.secret import Secret
+from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.exchange import Result, converse
 from clusterctl.remote.login import Login
 from clusterctl.remote.root import not_root, prefix, without_warning
@@ -29,14 +30,18 @@ _LAST_WORDS = 0.2
 class Connection:
     """The way to one host. Opens when it is first used, and again when it was lost; safe to use from threads.
 
-    ``host`` says where, ``login`` how. Every method may raise ConnectError, which means that nothing was sent.
+    ``host`` says where, ``login`` how, ``bastions`` opens the way. Raises InputError when our own files cannot be
+    used. Every method may raise ConnectError, which means that nothing was sent.
     """
 
-    def __init__(self, host: Host, login: Login) -> None:
+    def __init__(self, host: Host, login: Login, bastions: Bastions) -> None:
         self.host = host
-        self.user = login.ssh.user
+        self.way = login.ways.to(host)
+        self.user = self.way.user
         self.become = prefix(self.user)
+        self.sudo = login.sudo if self.user != "root" else None
         self._login = login
+        self._bastions = bastions
         self._lock = threading.Lock()
         self._session: Session | None = None
 
@@ -114,7 +119,7 @@ class Connection:
         """Start ``command`` as root, send ``stdin``, and leave its standard input open. Whoever asked closes it."""
         from paramiko import SSHException
 
-        channel = self._start(self.become + command)
+        channel = self._start(command)
         try:
             channel.sendall(stdin)
         except (SSHException, EOFError, OSError) as error:
@@ -180,10 +185,18 @@ class Connection:
         raise self._lost(name)
 
     def _execute(self, command: str, stdin: bytes) -> Result:
-        return converse(self._start(self.become + command), stdin)
+        return converse(self._start(command), stdin)
 
     def _start(self, command: str) -> "Channel":
-        """Start ``command`` with its standard input open: it waits for what we send, so this may be repeated."""
+        """Start ``command`` as root with its standard input open."""
+        if self.sudo is None:
+            return self._channel(self.become + command)
+        channel = self._channel(self.sudo.command(self.host.name, command))
+        self.sudo.give(self.host.name, self.user, channel)
+        return channel
+
+    def _channel(self, command: str) -> "Channel":
+        """Start ``command``: it waits for what we send, so this may be repeated."""
         from paramiko import ChannelException, SSHException
 
         for last in (False, True):
@@ -221,7 +234,7 @@ class Connection:
                 if self._session is not None:
                     self._session.close()
                     self._session = None
-                self._session = Session(self.host, self._login)
+                self._session = Session(self.way, self._login, self._bastions.wire(self.way))
             return self._session.transport
 
 

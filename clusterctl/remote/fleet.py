@@ -8,6 +8,7 @@ from types import TracebackType
 
 from clusterctl.errors import ClusterctlError, ConnectError, SeveralErrors
 from clusterctl.model.inventory import Host, Inventory
+from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.login import Login
 from clusterctl.remote.session import HostKeyError
@@ -19,9 +20,10 @@ _TRY_EVERY = 2.0
 class Fleet:
     """The hosts of ``inventory`` over SSH. Safe to use from several threads; closes as a context manager."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, login: Login | None = None) -> None:
         self.inventory = inventory
-        self.login = Login(inventory.ssh)
+        self.login = login or Login(inventory.ssh)
+        self.bastions = Bastions(self.login)
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -85,6 +87,7 @@ class Fleet:
             self._connections.clear()
         for connection in connections:
             connection.close()
+        self.bastions.close()
 
     def __enter__(self) -> "Fleet":
         return self
@@ -96,4 +99,4 @@ class Fleet:
 
     def _of(self, host: Host) -> Connection:
         with self._lock:
-            return self._connections.setdefault(host.name, Connection(host, self.login))
+            return self._connections.setdefault(host.name, Connection(host, self.login, self.bastions))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConnectError
 from clusterctl.remote.known_hosts import HostKey, Known, key_order
-from clusterctl.remote.wire import ASK_EVERY, Wire
+from clusterctl.remote.wire import ASK_EVERY, Passage, Wire
 
 if TYPE_CHECKING:
     from paramiko import Transport
@@ -33,7 +33,7 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 
 
-def new_transport(wire: Wire, known: Known) -> "Transport":
+def new_transport(wire: Wire | Passage, known: Known) -> "Transport":
     """Make a transport over ``wire`` that asks for our algorithms, the keys that we know of the server first."""
     from paramiko import Transport
 
@@ -41,7 +41,7 @@ def new_transport(wire: Wire, known: Known) -> "Transport":
     logger = logging.getLogger("paramiko")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    transport = Transport(wire)
+    transport = Transport(wire)  # type: ignore[arg-type]  # It reads and writes like a socket.
     options = transport.get_security_options()
     options.kex = tuple(name for name in _KEX if name in options.kex)
     options.ciphers = _CIPHERS
@@ -73,7 +73,7 @@ def keep_alive(transport: "Transport") -> None:
     transport.packetizer.set_keepalive(ASK_EVERY, ask)
 
 
-def abandon(transport: "Transport | None", wire: Wire) -> None:
+def abandon(transport: "Transport | None", wire: Wire | Passage) -> None:
     """Close a transport whose handshake may not be complete, and the timer that paramiko leaves running then."""
     if transport is not None:
         transport.packetizer.complete_handshake()
@@ -87,7 +87,7 @@ def host_key(transport: "Transport") -> HostKey:
     return HostKey(key.get_name(), key.asbytes())
 
 
-def fetch_host_key(address: str, wire: Wire, algorithms: Iterable[str]) -> HostKey:
+def fetch_host_key(name: str, wire: Wire | Passage, algorithms: Iterable[str]) -> HostKey:
     """Shake hands asking for ``algorithms`` alone, and return the server's key.
 
     Raises ConnectError, and paramiko's IncompatiblePeer when the server has no such key.
@@ -103,12 +103,12 @@ def fetch_host_key(address: str, wire: Wire, algorithms: Iterable[str]) -> HostK
     except IncompatiblePeer:
         raise
     except (SSHException, EOFError, OSError) as error:
-        raise no_handshake(address, wire, error) from error
+        raise no_handshake(name, wire, error) from error
     finally:
         abandon(transport, wire)
 
 
-def no_handshake(host: str, wire: Wire, error: Exception) -> ConnectError:
+def no_handshake(host: str, wire: Wire | Passage, error: Exception) -> ConnectError:
     """Say why there is no SSH session with ``host`` over ``wire``, before anybody logged in."""
     text, cause = str(error), error.__context__
     said = wire.greeting.decode(errors="replace").strip().splitlines()

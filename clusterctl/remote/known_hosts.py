@@ -10,14 +10,15 @@ import hmac
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from typing import Literal
 
 from clusterctl.errors import ConnectError, InputError
-from clusterctl.remote.wire import open_socket
+from clusterctl.remote.way import Way
+from clusterctl.remote.wire import Passage, Wire
 
 _DEFAULT_PORT = 22
 _HASH_MARK = "|1|"
@@ -171,8 +172,8 @@ class KnownHosts:
             ) from error
 
 
-def fetch_host_keys(address: str, port: int = _DEFAULT_PORT) -> list[HostKey]:
-    """Ask the server at ``address`` and ``port`` for its host keys of all usual types, ed25519 first.
+def fetch_host_keys(way: Way, connect: Callable[[Way], Wire | Passage]) -> list[HostKey]:
+    """Ask the server of ``way`` for its host keys of all usual types, ed25519 first.
 
     Nothing vouches for them: somebody has to compare the fingerprints. Raises ConnectError when no SSH server
     answers there.
@@ -185,13 +186,13 @@ def fetch_host_keys(address: str, port: int = _DEFAULT_PORT) -> list[HostKey]:
     for types in _HANDSHAKES:
         algorithms = [name for type_ in types for name in HostKey(type_, b"").algorithms]
         try:
-            keys.append(fetch_host_key(address, open_socket(address, address, port), algorithms))
+            keys.append(fetch_host_key(way.name, connect(way), algorithms))
         except IncompatiblePeer:
             continue  # The server has no key of these types.
     if not keys:
         raise ConnectError(
-            f"{address}: the SSH server on port {port} has no host key of a type that clusterctl knows",
-            resolution=f"create one on {address}: sudo ssh-keygen -A; then restart its SSH server",
+            f"{way.name}: the SSH server has no host key of a type that clusterctl knows",
+            resolution=f"create one on {way.name}: sudo ssh-keygen -A; then restart its SSH server",
         )
     return keys
 

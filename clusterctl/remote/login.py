@@ -1,27 +1,36 @@
-"""Who we are to the hosts: the private key and the agent, and the host keys we trust. Read once per run."""
+"""Who we are to the hosts: private keys, the agent, sudo's password; and the host keys we trust. Read once per run."""
 
 import os
 import threading
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ConnectError
+from clusterctl.errors import ConnectError, InputError
 from clusterctl.model.inventory import Ssh
+from clusterctl.model.secret import Secret
 from clusterctl.remote.known_hosts import KnownHosts
+from clusterctl.remote.root import SudoPassword
+from clusterctl.remote.way import Ways
 
 if TYPE_CHECKING:
     from paramiko import PKey
 
 
 class Login:
-    """How all hosts of an inventory are logged in to. Safe to use from several threads."""
+    """How all hosts of an inventory are logged in to. Safe to use from several threads.
 
-    def __init__(self, ssh: Ssh) -> None:
+    ``sudo_password`` was typed by the operator; it stands in for the inventory's.
+    """
+
+    def __init__(self, ssh: Ssh, sudo_password: Secret | None = None) -> None:
         self.ssh = ssh
+        self.ways = Ways(ssh)
+        self._typed = sudo_password
         self._lock = threading.Lock()
         self._known_hosts: KnownHosts | None = None
-        self._key: PKey | None = None
-        self._problem: ConnectError | None = None
+        self._keys: dict[Path, PKey | ConnectError] = {}
+        self._sudo: SudoPassword | InputError | None = None
 
     @property
     def agent(self) -> bool:
@@ -37,32 +46,48 @@ class Login:
             return self._known_hosts
 
     @property
-    def key(self) -> "PKey | None":
-        """The private key; None when its file is of no use and an agent may hold another.
+    def sudo(self) -> SudoPassword | None:
+        """sudo's password, None when it is to be asked without one. Raises InputError when it cannot be read."""
+        with self._lock:
+            source = self.ssh.sudo_password
+            if self._sudo is None and (self._typed or source):
+                try:
+                    password = self._typed or (source.read("sudo's password (ssh.sudo_password)") if source else None)
+                    self._sudo = SudoPassword(password) if password else None
+                except InputError as error:
+                    self._sudo = error
+            if isinstance(self._sudo, InputError):
+                raise self._sudo
+            return self._sudo
+
+    def key(self, path: Path) -> "PKey | None":
+        """The private key in ``path``; None when the file is of no use and an agent may hold another.
 
         Raises ConnectError when there is no agent either.
         """
         with self._lock:
-            if self._key is None and self._problem is None:
+            if path not in self._keys:
                 try:
-                    self._key = _load(self)
+                    self._keys[path] = _load(path)
                 except ConnectError as error:
-                    self._problem = error
-            if self._problem and not self.agent:
-                raise self._problem
-            return self._key
+                    self._keys[path] = error
+            key = self._keys[path]
+        if not isinstance(key, ConnectError):
+            return key
+        if not self.agent:
+            raise key
+        return None
 
-    @property
-    def key_problem(self) -> ConnectError | None:
-        """Why the key file gave no key."""
-        return self._problem
+    def key_problem(self, path: Path) -> ConnectError | None:
+        """Why the file at ``path`` gave no key."""
+        key = self._keys.get(path)
+        return key if isinstance(key, ConnectError) else None
 
 
-def _load(login: Login) -> "PKey":
-    """The key in the inventory's key file. Raises ConnectError."""
+def _load(path: Path) -> "PKey":
+    """The key in a file. Raises ConnectError."""
     from paramiko import ECDSAKey, Ed25519Key, PasswordRequiredException, RSAKey, SSHException
 
-    path = login.ssh.key
     unknown = ConnectError(
         f"{path} is not a private key in a format that clusterctl reads",
         resolution=f"convert it to OpenSSH's format: ssh-keygen -p -f {path}",

@@ -1,13 +1,12 @@
-"""A new SSH session: connect, check the host key, log in; and what each failure means.
+"""A new SSH session: check the host key, log in; and what each failure means.
 
-Fabric and paramiko hide behind this file. What differs from their defaults, on purpose: host keys are checked, no
-configuration file is read, the socket is ours.
+Fabric and paramiko hide behind this file. What differs from their defaults, on purpose: host keys are checked, we
+read configuration files ourselves, the socket is ours.
 """
 
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConnectError
-from clusterctl.model.inventory import Host
 from clusterctl.remote.handshake import (
     LOGIN_TIMEOUT,
     TIMEOUT,
@@ -19,7 +18,8 @@ from clusterctl.remote.handshake import (
 )
 from clusterctl.remote.known_hosts import HostKey, Known, KnownHosts
 from clusterctl.remote.login import Login
-from clusterctl.remote.wire import Wire, open_socket
+from clusterctl.remote.way import Way
+from clusterctl.remote.wire import Passage, Wire
 
 if TYPE_CHECKING:
     import fabric
@@ -33,18 +33,14 @@ class HostKeyError(ConnectError):
 
 
 class Session:
-    """One SSH session with ``host``, logged in to as ``login`` says. Raises ConnectError, or InputError for our files.
+    """One SSH session over ``wire``, the connection to the server of ``way``, which it closes when it fails.
 
-    ``transport`` opens channels.
+    ``transport`` opens channels. Raises ConnectError, or InputError for our files.
     """
 
-    def __init__(self, host: Host, login: Login) -> None:
-        self._host = host
+    def __init__(self, way: Way, login: Login, wire: Wire | Passage) -> None:
+        self._way = way
         self._login = login
-        self._address = host.address
-        self._port = host.port or login.ssh.port
-        # The server starts its side while we import and parse.
-        wire = open_socket(host.name, self._address, self._port)
         transports: list[Transport] = []
         try:
             self._fabric = self._log_in(wire, transports)
@@ -63,24 +59,24 @@ class Session:
         """End the session."""
         self._fabric.client.close()
 
-    def _log_in(self, wire: Wire, transports: "list[Transport]") -> "fabric.Connection":
+    def _log_in(self, wire: Wire | Passage, transports: "list[Transport]") -> "fabric.Connection":
         hosts = self._login.known_hosts
-        known = hosts.lookup(self._address, self._port)
-        key = self._login.key
-        gate = _Gate(self._host.name, wire.place, hosts, known, transports)
+        known = hosts.lookup(self._way.address, self._way.port)
+        key = self._login.key(self._way.key)
+        gate = _Gate(self._way.name, wire.place, hosts, known, transports)
 
         import fabric
         from paramiko import SSHException
 
-        def make(sock: Wire, **_: object) -> "Transport":
+        def make(sock: Wire | Passage, **_: object) -> "Transport":
             transports.append(new_transport(sock, known))
             return transports[0]
 
         session = fabric.Connection(
-            self._address,
-            user=self._login.ssh.user,
-            port=self._port,
-            config=fabric.Config(lazy=True),  # No ~/.ssh/config, no fabric.yml: the inventory says it all.
+            self._way.address,
+            user=self._way.user,
+            port=self._way.port,
+            config=fabric.Config(lazy=True),  # No fabric.yml; the way says what ~/.ssh/config does.
             connect_kwargs={
                 "sock": wire,
                 "transport_factory": make,
@@ -98,7 +94,7 @@ class Session:
         except (SSHException, EOFError, OSError) as error:
             if gate.passed:
                 raise self._rejected(key, error, transports[0].get_banner()) from error
-            raise no_handshake(self._host.name, wire, error) from error
+            raise no_handshake(self._way.name, wire, error) from error
         finally:
             if not session.is_connected:
                 session.client.close()  # And its way to the agent.
@@ -106,11 +102,11 @@ class Session:
 
     def _rejected(self, key: "PKey | None", error: Exception, banner: bytes | None) -> ConnectError:
         """The error of a host that does not let us in. Its banner may say why; often it greets everybody."""
-        ssh, name = self._login.ssh, self._host.name
-        problem = self._login.key_problem
+        way, name = self._way, self._way.name
+        problem = self._login.key_problem(way.key)
         said = (banner or b"").decode(errors="replace").strip().splitlines()[-_BANNER_LINES:]
         details = "\n".join([str(error), *said, *([problem.what] if problem else [])])
-        who = f"{ssh.user}@{self._address}"
+        who = str(way)
         if "saw EOF" in str(error) or "No existing session" in str(error):
             return ConnectError(
                 f"{name}: the SSH server hung up while {who} was logging in",
@@ -118,14 +114,14 @@ class Session:
                 resolution=("the agent may hold more keys than MaxAuthTries allows: ssh-add -l; " * self._login.agent)
                 + f"look why on {name}: journalctl -u ssh",
             )
-        offered = [f"the key {ssh.key} ({key.fingerprint})"] if key else []
+        offered = [f"the key {way.key} ({key.fingerprint})"] if key else []
         offered += ["the keys of the SSH agent"] if self._login.agent else []
         return ConnectError(
             f"{name}: {who} rejects {' and '.join(offered)}",
             details=details,
             resolution=problem.resolution
             if problem
-            else f"check the user (ssh.user), or install the key: ssh-copy-id -i {ssh.key} -p {self._port} {who}",
+            else f"check the user (ssh.user), or install the key: ssh-copy-id -i {way.key} -p {way.port} {who}",
         )
 
 

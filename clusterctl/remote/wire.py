@@ -1,11 +1,16 @@
-"""The TCP connection below SSH, with the socket options that paramiko does not set."""
+"""The connection below SSH: a TCP socket with the options that paramiko does not set, or a way through a bastion."""
 
 import errno
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConnectError
+
+if TYPE_CHECKING:
+    from paramiko import Channel
 
 _CONNECT_TIMEOUT = 10.0
 # How long, in seconds, a host may stay silent although it is asked for a sign of life.
@@ -16,18 +21,72 @@ _POLL = 0.1
 _GREETING = 200
 
 
-class Wire(socket.socket):
-    """A TCP socket that answers at once and notices a host that has died.
-
-    Without TCP_NODELAY and TCP_QUICKACK each exchange of SSH messages costs 40 ms. Linux turns quick
-    acknowledgements off by itself, so every read turns them on again.
-    """
+class _Watched:
+    """Notices a host that has died, and remembers how it greeted."""
 
     _silent_polls = 0
     # The first bytes that the other side sent, for the error when it is no SSH server.
     greeting = b""
     # Where it leads, for errors.
     place = ""
+
+    def _heard(self, read: Callable[[], bytes]) -> bytes:
+        """What ``read`` returns. Raises ConnectionAbortedError when the host has been silent for too long.
+
+        Silence is counted in reads that timed out, so that a process that was stopped for a while and goes on
+        does not take its own pause for the host's.
+        """
+        try:
+            data = read()
+        except TimeoutError:
+            self._silent_polls += 1
+            if self._silent_polls * _POLL > SILENCE:
+                raise ConnectionAbortedError(
+                    errno.ECONNABORTED, f"the host has not answered for {SILENCE:.0f} s"
+                ) from None
+            raise
+        self._silent_polls = 0
+        if len(self.greeting) < _GREETING:
+            self.greeting += data[:_GREETING]
+        return data
+
+
+class Passage(_Watched):
+    """A channel of a bastion's session that leads to a host behind it; it is read and written like a socket."""
+
+    def __init__(self, channel: "Channel", place: str) -> None:
+        self._channel = channel
+        self.place = place
+
+    def recv(self, size: int) -> bytes:
+        """Read as a socket does. Raises ConnectionAbortedError when the host has been silent for too long."""
+        return self._heard(lambda: self._channel.recv(size))
+
+    def send(self, data: bytes) -> int:
+        """Send some of ``data``, and return how much."""
+        return self._channel.send(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """How long to wait for the other side."""
+        self._channel.settimeout(seconds)
+
+    @property
+    def _closed(self) -> bool:
+        """What paramiko asks a socket for."""
+        return self._channel.closed
+
+    def close(self) -> None:
+        """Close the channel; the session with the bastion stays."""
+        with suppress(OSError, EOFError):
+            self._channel.close()
+
+
+class Wire(_Watched, socket.socket):
+    """A TCP socket that answers at once and notices a host that has died.
+
+    Without TCP_NODELAY and TCP_QUICKACK each exchange of SSH messages costs 40 ms. Linux turns quick
+    acknowledgements off by itself, so every read turns them on again.
+    """
 
     def tune(self) -> None:
         """Set the options; call it once, after connecting."""
@@ -41,23 +100,8 @@ class Wire(socket.socket):
             self._acknowledge_quickly()
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Read as a socket does. Raises ConnectionAbortedError when the host has been silent for too long.
-
-        Silence is counted in reads that timed out, so that a process that was stopped for a while and goes on
-        does not take its own pause for the host's.
-        """
-        try:
-            data = super().recv(bufsize, flags)
-        except TimeoutError:
-            self._silent_polls += 1
-            if self._silent_polls * _POLL > SILENCE:
-                raise ConnectionAbortedError(
-                    errno.ECONNABORTED, f"the host has not answered for {SILENCE:.0f} s"
-                ) from None
-            raise
-        self._silent_polls = 0
-        if len(self.greeting) < _GREETING:
-            self.greeting += data[:_GREETING]
+        """Read as a socket does. Raises ConnectionAbortedError when the host has been silent for too long."""
+        data = self._heard(lambda: super(Wire, self).recv(bufsize, flags))
         if sys.platform == "linux":
             self._acknowledge_quickly()
         return data

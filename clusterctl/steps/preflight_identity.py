@@ -105,7 +105,7 @@ class MacAddress(Finding):
             name
             for name, facts in situation.all_facts.items()
             if name != situation.host.name
-            and (other := facts.links.get(node_address(situation.inventory.host(name), facts)))
+            and (other := facts.links.get(node_address(situation.inventory.host(name), facts, situation.cluster)))
             and other.mac == link.mac
         )
         if twins:

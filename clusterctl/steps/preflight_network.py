@@ -27,7 +27,10 @@ class UniqueAddress(Finding):
             name
             for name, facts in situation.all_facts.items()
             if name != situation.host.name
-            and (address in facts.addresses or node_address(situation.inventory.host(name), facts) == address)
+            and (
+                address in facts.addresses
+                or node_address(situation.inventory.host(name), facts, situation.cluster) == address
+            )
         ]
         if twins:
             return Blocked(
@@ -68,7 +71,7 @@ def _clashes(situation: Situation, network: _Network) -> Iterator[str]:
         if _inside(server, network):
             yield f"contains the name server {server}"
     for name, facts in situation.all_facts.items():
-        address = node_address(situation.inventory.host(name), facts)
+        address = node_address(situation.inventory.host(name), facts, situation.cluster)
         if _inside(address, network):
             yield f"contains {address}, the address of {name}"
 

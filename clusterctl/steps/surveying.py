@@ -26,7 +26,7 @@ def listening(inventory: Inventory, facts: Mapping[str, HostFacts]) -> _Values:
     return {
         host.name: {
             "name": host.name,
-            "address": node_address(host, facts[host.name]),
+            "address": node_address(host, facts[host.name], inventory.cluster),
             "seconds": _SECONDS,
             "ports": _ports(host, inventory.cluster),
         }
@@ -78,7 +78,7 @@ def _tasks(
     bound: Mapping[str, frozenset[str]],
 ) -> Iterator[tuple[str, str, str, str, str]]:
     """What ``host`` tries of ``peer``: kind, peer, address, port, and what else the kind needs."""
-    address = node_address(peer, facts[peer.name])
+    address = node_address(peer, facts[peer.name], inventory.cluster)
     held = bound.get(peer.name, frozenset())
     needed = [API_SERVER] if peer.role == "control-plane" else []
     if host.role == "control-plane":
@@ -100,7 +100,7 @@ def _packet(cluster: Cluster, host: Host, facts: HostFacts) -> int:
     network = cluster.network
     if isinstance(network, CalicoNetwork) and isinstance(network.mtu, int):
         return network.mtu + _ENCAPSULATION
-    link = facts.links.get(node_address(host, facts))
+    link = facts.links.get(node_address(host, facts, cluster))
     return link.mtu if link else 1500
 
 

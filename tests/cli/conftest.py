@@ -66,6 +66,7 @@ class FakeMachines:
     holder: str = ""
     holds: list["FakeHold"] = field(default_factory=list)
     manifest_problem: ClusterctlError | None = None
+    sudo_password: Secret | None = None
 
     def connect(self, host: Host) -> None:
         """Note who was connected to."""
@@ -182,7 +183,8 @@ def machines(world: World, monkeypatch: pytest.MonkeyPatch) -> FakeMachines:
     """The fakes behind every session, on a clock that does not wait."""
     fakes = FakeMachines(world)
 
-    def make_world(inventory: Inventory) -> FakeMachines:
+    def make_world(inventory: Inventory, sudo_password: Secret | None) -> FakeMachines:
+        fakes.sudo_password = sudo_password
         return fakes
 
     monkeypatch.setattr(session, "make_world", make_world)

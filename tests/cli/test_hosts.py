@@ -9,6 +9,7 @@ import pytest
 from clusterctl.errors import ConnectError
 from clusterctl.remote import known_hosts
 from clusterctl.remote.known_hosts import HostKey, KnownHosts
+from clusterctl.remote.way import Way
 from tests.cli.conftest import Call, lines
 
 Keys = dict[str, list[HostKey] | ConnectError]
@@ -28,8 +29,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Keys:
         "192.0.2.22": [key("w2")],
     }
 
-    def fetch(address: str, port: int = 22) -> list[HostKey]:
-        answer = keys[address]
+    def fetch(way: Way, connect: object) -> list[HostKey]:
+        answer = keys[way.address]
         if isinstance(answer, ConnectError):
             raise answer
         return answer
@@ -152,7 +153,7 @@ def test_the_hosts_that_answer_are_recorded(
     call: Call, shown: Keys, known: Callable[[str], tuple[HostKey, ...]]
 ) -> None:
     """A host that is off is told at the end, by its name; 4."""
-    shown["192.0.2.22"] = ConnectError("192.0.2.22: no route", resolution="switch it on")
+    shown["192.0.2.22"] = ConnectError("w2: no route", resolution="switch it on")
 
     result = call("hosts", "trust", "--yes")
 

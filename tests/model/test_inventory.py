@@ -55,6 +55,30 @@ def test_a_small_inventory_has_the_official_defaults() -> None:
         ("role: worker", "role: worker, taints: [a]", "hosts[1].taints[0]: must be KEY[=VALUE]:EFFECT"),
         ("role: worker", "role: worker, port: 0", "hosts[1].port: input should be greater than 0"),
         ("name: w1", "name: w_1", "hosts[1].name: must be a DNS name"),
+        *(
+            ("w1.example.internal", address, f"hosts[1].address: {message}")
+            for address, message in (
+                ("10.0.0.300", "is neither an IP address nor a DNS name"),
+                ("'10.1'", "is neither an IP address nor a DNS name"),
+                ("'123'", "is neither an IP address nor a DNS name"),
+                ("'fd00::1::2'", "is neither an IP address nor a DNS name"),
+                ("'[fd00::1]'", "is neither an IP address nor a DNS name"),
+                ("w1:22", "is neither an IP address nor a DNS name"),
+                ("w_1", "must be a DNS name"),
+            )
+        ),
+        ("role: worker", "role: worker, user: 'a b'", "hosts[1].user: string should match"),
+        ("role: worker", "role: worker, user: -l", "hosts[1].user: string should match"),
+        ("role: worker", "role: worker, internal_address: 'fe80::1%eth0'", "not one of a single link"),
+        ("role: worker", "role: worker, internal_address: 'fd00::1'", "must be of IPv4, as the service_cidr is"),
+        ("name: demo", "name: demo\n  pod_cidr: fd01::/48", "cluster.pod_cidr: must be of IPv4, as the service_cidr"),
+        ("k8s.example.internal:6443", "'fd00::11:6443'", "cluster.endpoint: must be HOST:PORT; an IPv6 address"),
+        ("k8s.example.internal:6443", "'[k8s.example]:6443'", "cluster.endpoint: must be HOST:PORT; an IPv6 address"),
+        ("k8s.example.internal:6443", "'[fd00::11:6443'", "cluster.endpoint: must be HOST:PORT; an IPv6 address"),
+        ("hosts:", "ssh: {sudo_password: hunter22}\nhosts:", "ssh.sudo_password: must be {env: NAME} or {file: PATH}"),
+        ("hosts:", "ssh: {sudo_password: {evn: A}}\nhosts:", "ssh.sudo_password.evn: unknown key; did you mean 'env'?"),
+        ("hosts:", "ssh: {bastion: b}\nhosts:", "ssh.bastion: input should be"),
+        ("hosts:", "ssh: {bastion: {user: u}}\nhosts:", "ssh.bastion.address: is missing"),
         ("name: demo", "name: demo\n  name: other", "cluster.name: the key is given more than once"),
         ("name: demo", "name: demo\n  pod_cidr: 10.96.0.0/16", "cluster.pod_cidr: 10.96.0.0/16 overlaps"),
         ("name: demo", "name: demo\n  pod_cidr: 10.10.0.1/16", "cluster.pod_cidr: must be a network"),
@@ -136,6 +160,35 @@ def test_any_shape_is_read_or_refused(cluster: object, hosts: object, ssh: objec
     """Wrong shapes below the right keys are mistakes like others."""
     with suppress(InputError):
         parse_inventory(json.dumps({"cluster": cluster, "hosts": hosts, "ssh": ssh}))
+
+
+@pytest.mark.parametrize("place", ["hunter22", "{env: hunter-22}", "{value: hunter22}", "[hunter22]"])
+def test_a_password_in_the_inventory_is_not_repeated(place: str) -> None:
+    """The mistake says what to write there instead."""
+    with pytest.raises(InputError) as caught:
+        parse_inventory(GOOD.replace("hosts:", f"ssh: {{sudo_password: {place}}}\nhosts:"))
+
+    assert "hunter" not in str(caught.value)
+
+
+def test_the_same_address_written_in_two_ways_is_one() -> None:
+    """IPv6 has many ways; what is kept is the usual one."""
+    text = GOOD.replace("192.0.2.11", "'FD00:0::0011'").replace("w1.example.internal", "'fd00::11'")
+
+    with pytest.raises(InputError, match="fd00::11 is used by more than one host"):
+        parse_inventory(text)
+
+    assert parse_inventory(text.replace("'fd00::11'", "'fd00::12'")).hosts[0].address == "fd00::11"
+
+
+@pytest.mark.parametrize("name", ["CP-1", "cp1.Example.COM", "3com", "'123'", "1.2.example", "a" * 63])
+def test_odd_but_legal_names_are_names(name: str) -> None:
+    """Capital letters, dots, labels of digits; as the host's name and, but for digits alone, as its address."""
+    named = parse_inventory(GOOD.replace("name: w1", f"name: {name}")).hosts[1]
+
+    assert named.name == name.strip("'")
+    if name != "'123'":
+        assert parse_inventory(GOOD.replace("w1.example.internal", name)).hosts[1].address == name
 
 
 def test_a_missing_file_says_where_to_begin(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import pytest
 from clusterctl.model.inventory import Cluster, Host, Inventory, Ssh
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.known_hosts import HostKey
+from clusterctl.remote.way import Way
+from clusterctl.remote.wire import Wire, open_socket
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
@@ -59,6 +61,11 @@ class Sshd:
         self.authorized = keys / "login.pub"
         self.options: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def way(self) -> Way:
+        """The direct way there."""
+        return Way("h1", self.address, self.port, getpass.getuser(), self.keys / "login")
 
     def host_key(self, kind: str) -> Path:
         """The file of a host key."""
@@ -123,6 +130,11 @@ class Sshd:
         except OSError:
             return False
         return True
+
+
+def directly(way: Way) -> Wire:
+    """Connect without a bastion."""
+    return open_socket(way.name, way.address, way.port)
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -195,7 +207,12 @@ def make_fleet(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> I
         path = tmp_path / f"known_hosts{len(fleets)}"
         inventory = Inventory(
             cluster=Cluster(name="test", kubernetes="1.36.3", endpoint="test:6443"),
-            ssh=Ssh(user=user or getpass.getuser(), key=key or keys / "login", known_hosts=path),
+            ssh=Ssh(
+                user=user or getpass.getuser(),
+                key=key or keys / "login",
+                known_hosts=path,
+                config=Path("/dev/null"),
+            ),
             hosts=tuple(
                 Host(name=f"h{number}", address=server.address, port=server.port, role="control-plane")
                 for number, server in enumerate(servers, 1)

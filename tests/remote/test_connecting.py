@@ -17,8 +17,9 @@ from clusterctl.remote import handshake, wire
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.known_hosts import HostKey, fetch_host_keys
 from clusterctl.remote.session import HostKeyError
+from clusterctl.remote.way import Way
 from clusterctl.remote.wire import open_socket
-from tests.remote.conftest import Sshd, free_port, keygen, public_key, wait_until
+from tests.remote.conftest import Sshd, directly, free_port, keygen, public_key, wait_until
 
 MakeFleet = Callable[..., Fleet]
 
@@ -28,12 +29,14 @@ def connect(fleet: Fleet) -> None:
     fleet.connection(fleet.inventory.hosts[0])
 
 
-def somewhere(address: str, port: int) -> Fleet:
+def somewhere(
+    address: str, port: int, key: Path = Path("/nonexistent/key"), known_hosts: Path = Path("/nonexistent/known_hosts")
+) -> Fleet:
     """A fleet of one host that nobody prepared, and a key that does not exist."""
     return Fleet(
         Inventory(
             cluster=Cluster(name="test", kubernetes="1.36.3", endpoint="test:6443"),
-            ssh=Ssh(user="root", key=Path("/nonexistent/key"), known_hosts=Path("/nonexistent/known_hosts")),
+            ssh=Ssh(user="root", key=key, known_hosts=known_hosts, config=Path("/dev/null")),
             hosts=(Host(name="h1", address=address, port=port, role="control-plane"),),
         )
     )
@@ -396,8 +399,7 @@ def test_a_port_that_does_not_speak_ssh_is_told(
     monkeypatch.setattr(handshake, "TIMEOUT", 1)
     monkeypatch.setattr("clusterctl.remote.session.TIMEOUT", 1)
     greeting, text = GREETINGS[case]
-    fleet = somewhere("127.0.0.1", serve(greeting))
-    fleet.login.ssh = fleet.login.ssh.model_copy(update={"key": keys / "login", "known_hosts": tmp_path / "known"})
+    fleet = somewhere("127.0.0.1", serve(greeting), keys / "login", tmp_path / "known")
     before = threading.active_count()  # With the thread that serves.
 
     with pytest.raises(ConnectError, match=text):
@@ -410,7 +412,7 @@ def test_fetch_host_keys_returns_all_types_ed25519_first(sshd: Sshd) -> None:
     """What ``hosts trust`` shows, without logging in."""
     keys = [public_key(sshd.host_key(kind)) for kind in ("ed25519", "ecdsa", "rsa")]
 
-    assert fetch_host_keys(sshd.address, sshd.port) == keys
+    assert fetch_host_keys(sshd.way, directly) == keys
 
 
 def test_fetch_host_keys_leaves_out_what_the_server_does_not_have(make_sshd: Callable[..., Sshd]) -> None:
@@ -419,19 +421,19 @@ def test_fetch_host_keys_leaves_out_what_the_server_does_not_have(make_sshd: Cal
     sshd.host_keys = ["rsa"]
     sshd.start()
 
-    assert fetch_host_keys(sshd.address, sshd.port) == [public_key(sshd.host_key("rsa"))]
+    assert fetch_host_keys(sshd.way, directly) == [public_key(sshd.host_key("rsa"))]
 
 
 def test_fetch_host_keys_tells_who_is_no_ssh_server(serve: Callable[[bytes], int]) -> None:
     """The same sentences as when connecting."""
     with pytest.raises(ConnectError, match="is not an SSH server"):
-        fetch_host_keys("127.0.0.1", serve(b"220 mail ready\r\n" * 200))
+        fetch_host_keys(Way("h1", "127.0.0.1", serve(b"220 mail ready\r\n" * 200), "root", Path("none")), directly)
 
 
 def test_a_host_is_known_after_its_keys_were_recorded(sshd: Sshd, make_fleet: MakeFleet) -> None:
     """fetch, record, connect: the way of ``hosts trust``."""
     fleet = make_fleet(sshd, trusted=())
-    keys: list[HostKey] = fetch_host_keys(sshd.address, sshd.port)
+    keys: list[HostKey] = fetch_host_keys(sshd.way, directly)
 
     fleet.login.known_hosts.record(sshd.address, sshd.port, keys)
 
