@@ -52,7 +52,12 @@ def inventory(state: State, directory: Directory) -> dict[str, Any]:
     cluster["ignore_preflight_errors"] = ["SystemVerification", "Mem"]
     return {
         "cluster": cluster,
-        "ssh": {"user": "admin", "key": str(directory.key), "known_hosts": str(directory.known_hosts)},
+        "ssh": {
+            "user": "admin",
+            "key": str(directory.key),
+            "known_hosts": str(directory.known_hosts),
+            "config": "/dev/null",  # Whatever the user's own file says, these machines are reached directly.
+        },
         "hosts": [
             {"name": machine.name, "address": machine.address, "role": machine.role} for machine in state.machines
         ],
