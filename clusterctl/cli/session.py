@@ -337,7 +337,7 @@ class Session:
 
 @contextmanager
 def _stop_cleanly(runner: Runner) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM stop the run after the steps in hand, and a second one leave at once."""
+    """Let the first Ctrl-C or SIGTERM stop the run after the scripts in hand, and a second one leave at once."""
 
     def interrupt(signal_number: int, frame: FrameType | None) -> None:
         if runner.stopping:

@@ -66,6 +66,16 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StepLeft:
+    """The wait for the step's postcondition was cut short by the wish to stop; ``reason`` says what was missing."""
+
+    host: str
+    step: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A step waits; ``message`` says for what, ``seconds`` for how long already."""
 
@@ -77,7 +87,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The operator asked to stop: steps in hand are finished, nothing new is started."""
+    """The operator asked to stop: scripts in hand are finished, waits are cut short, nothing new is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,7 @@ Event = (
     | StepSatisfied
     | StepChanged
     | StepFailed
+    | StepLeft
     | Waiting
     | Interrupted
     | RunFinished

@@ -14,6 +14,7 @@ from clusterctl.engine.events import (
     RunStarted,
     StepChanged,
     StepFailed,
+    StepLeft,
     StepSatisfied,
     StepStarted,
     Waiting,
@@ -43,6 +44,11 @@ _API_STARTS = 120.0
 _LOOK_EVERY = 0.5
 # How soon, in seconds, a wish to stop is acknowledged.
 _NOTICE = 0.1
+
+
+class _Left(Exception):
+    """The wish to stop met a wait."""
+
 
 _Open = Callable[[Step, Situation, Verdict], bool]
 
@@ -90,7 +96,7 @@ class Runner:
         return self._asked.is_set()
 
     def stop(self) -> None:
-        """Let every host finish the step in hand, and start nothing new. Safe in a signal handler."""
+        """Let hosts finish the scripts in hand, cut waits short, and start nothing new. Safe in a signal handler."""
         self._asked.set()
         self._stop.set()
 
@@ -176,6 +182,9 @@ class Runner:
                     self._tally.failed.add(host.name)
                 self._publish(StepFailed(host.name, step.name, error, self._clock.now() - began))
                 return
+            except _Left as left:
+                self._publish(StepLeft(host.name, step.name, str(left), self._clock.now() - began))
+                return
             with self._tally.lock:
                 self._tally.reached.add((host.name, step.name))
 
@@ -215,8 +224,7 @@ class Runner:
             if isinstance(verdict, Satisfied) or not open_(step, situation, verdict) or self._clock.now() >= until:
                 return situation, verdict
             reason = situation.api_problem if _api_silent(step, situation, verdict) else verdict.reason
-            self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
-            self._clock.sleep(_LOOK_EVERY)
+            self._wait(host, step, reason, began)
             max_age = 0
 
     def _apply(self, host: Host, step: Step, situation: Situation, began: float) -> None:
@@ -275,8 +283,14 @@ class Runner:
                     f"{host.name}: {step.name} was applied and did not come true in {step.deadline:.0f} s: {reason}",
                     resolution=resolution or f"look at {host.name}, then run the same command again",
                 )
-            self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
-            self._clock.sleep(_LOOK_EVERY)
+            self._wait(host, step, reason, began)
+
+    def _wait(self, host: Host, step: Step, reason: str, began: float) -> None:
+        """Wait until the next look. Raises _Left once somebody asked to stop: what comes true does so without us."""
+        if self.stopping:
+            raise _Left(reason)
+        self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
+        self._clock.sleep(_LOOK_EVERY)
 
 
 def _api_silent(step: Step, situation: Situation, verdict: Verdict) -> bool:

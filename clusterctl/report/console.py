@@ -20,6 +20,7 @@ from clusterctl.engine.events import (
     RunStarted,
     StepChanged,
     StepFailed,
+    StepLeft,
     StepSatisfied,
     StepStarted,
     Waiting,
@@ -103,7 +104,7 @@ class Plain:
             pause = _WAITING_EVERY if message in ("", event.message) else _WAITING_NEWS
             if now - at < pause:
                 return False
-        if isinstance(event, Waiting | StepStarted | StepChanged | StepFailed):
+        if isinstance(event, Waiting | StepStarted | StepChanged | StepFailed | StepLeft):
             self._spoke[event.host] = (now, event.message if isinstance(event, Waiting) else "")
         return True
 
@@ -144,11 +145,13 @@ def line(event: Event) -> str:
             return f"{event.step}  changed: {event.note} ({duration(event.seconds)})"
         case StepFailed():
             return f"{event.step}  {_how_it_failed(event)}"
+        case StepLeft():
+            return f"{event.step}  left: {event.reason} ({duration(event.seconds)})"
         case Waiting():
             step = f"{event.step}  " if event.step else ""
             return f"{step}waiting {duration(event.seconds)}: {event.message}"
         case Interrupted():
-            return "interrupted: each host finishes the step in hand; press Ctrl-C again to leave at once"
+            return "interrupted: each host finishes the script in hand; press Ctrl-C again to leave at once"
         case RunFinished():
             return f"{event.playbook}: over after {duration(event.seconds)}"
 
@@ -199,7 +202,13 @@ class Live:
     def _scroll(self, event: Event, now: float) -> None:
         from rich.text import Text
 
-        style = {StepChanged: "green", StepFailed: "bold red", Interrupted: "yellow", PlayStarted: "bold"}
+        style = {
+            StepChanged: "green",
+            StepFailed: "bold red",
+            StepLeft: "yellow",
+            Interrupted: "yellow",
+            PlayStarted: "bold",
+        }
         text = Text()
         text.append(f"{now - self._record.began:7.1f}s  ", style="dim")
         text.append(f"{host}  " if (host := getattr(event, "host", "")) else "", style="bold")
@@ -226,7 +235,7 @@ class Live:
             elapsed = now - record.began
             left = self._left(record, now)
             if record.interrupted:
-                foot += ", stopping after the steps in hand"
+                foot += ", stopping after the scripts in hand"
         room = max(1, self._console.height - 5)
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(no_wrap=True, style="bold")

@@ -11,6 +11,7 @@ from clusterctl.engine.events import (
     RunStarted,
     StepChanged,
     StepFailed,
+    StepLeft,
     StepSatisfied,
     StepStarted,
     Waiting,
@@ -101,6 +102,8 @@ class Record:
                 walk.failed = event.step
                 self._took(walk, event, now)
                 self.failures.append(event)
+            case StepLeft():
+                self._idle(self._walk(event.host))
             case Interrupted():
                 self.interrupted = True
             case RunFinished():

@@ -18,6 +18,7 @@ from clusterctl.engine.events import (
     RunFinished,
     StepChanged,
     StepFailed,
+    StepLeft,
     StepSatisfied,
     StepStarted,
     Waiting,
@@ -373,6 +374,21 @@ def test_stop_finishes_the_step_in_hand_and_starts_nothing_new() -> None:
     assert len(finished.left) == 3
 
 
+def test_a_wish_to_stop_cuts_a_wait_short() -> None:
+    """What the script brought about comes true without us; the step counts as left, not as failed."""
+    toys, events = Toys(), list[Event]()
+    slow = Toy("toy/a", toys, act=lambda host: runner.stop(), works=False)
+    runner = make_runner(events, toys, play(slow, hosts="first-control-plane"))
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+
+    assert [event.reason for event in events if isinstance(event, StepLeft)] == ["not done"]
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    assert (finished.failed, finished.left) == (0, (("cp1", "toy/a"),))
+
+
 LEAVE_AT_ONCE = """
 import os, signal, threading
 from tests.engine.test_runner import Toys, Toy, make_runner, play
@@ -403,14 +419,14 @@ def test_a_keyboard_interrupt_leaves_at_once() -> None:
 
 
 def test_every_started_step_ends() -> None:
-    """Each StepStarted has its StepChanged or StepFailed."""
+    """Each StepStarted has its StepChanged, StepFailed or StepLeft."""
     toys, events = Toys(), list[Event]()
 
     with pytest.raises(CommandFailed):
         run_into(events, toys, play(Toy("toy/a", toys, act=_break("w1")), Toy("toy/b", toys)))
 
     started = [(event.host, event.step) for event in events if isinstance(event, StepStarted)]
-    ended = [(event.host, event.step) for event in events if isinstance(event, StepChanged | StepFailed)]
+    ended = [(event.host, event.step) for event in events if isinstance(event, StepChanged | StepFailed | StepLeft)]
     assert sorted(started) == sorted(ended)
 
 
