@@ -25,13 +25,14 @@ class Script:
     text: str
 
 
-def script(name: str, **values: object) -> Script:
+def script(name: str, *, environment: Mapping[str, str] | None = None, **values: object) -> Script:
     """Render ``templates/NAME.sh.j2`` into a script that runs alone on its host and keeps running when cut off.
 
-    ``name`` is the step's name, such as ``os/swap-off``.
+    ``name`` is the step's name, such as ``os/swap-off``; ``environment`` are variables that it exports.
     """
     body = _environment("sh").get_template(f"{name}.sh.j2").render(values)
-    return Script(name, _environment("sh").get_template("_script.sh.j2").render(name=name, body=_Raw(body)))
+    frame = _environment("sh").get_template("_script.sh.j2")
+    return Script(name, frame.render(name=name, body=_Raw(body), environment=tuple((environment or {}).items())))
 
 
 def reader(name: str, **values: object) -> Script:

@@ -1,5 +1,6 @@
 """Values for tests: each builder gives a whole, plausible value, and a test says only what it cares about."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,23 @@ from clusterctl.steps.preflight_identity import DISKS
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 
-PATCHES = Path(__file__).parent / "data" / "patches"
+DATA = Path(__file__).parent / "data"
+PATCHES = DATA / "patches"
+PASSWORD = "correct horse battery"
+os.environ["MIRROR_PASSWORD"] = PASSWORD
+SOURCES = f"""\
+  proxy: {{http: "http://proxy.example:3128", no_proxy: [mirror.example, .internal.example, 10.0.0.0/8]}}
+  sources:
+    containerd: {{packages: docker}}
+    registries:
+      registry.k8s.io: {{mirrors: ["https://mirror.example:5000/v2/k8s", "http://plain.example"]}}
+      mirror.example:5000: {{ca_file: {DATA}/ca.crt, username: puller, password: {{env: MIRROR_PASSWORD}}}}
+      loose.example: {{skip_verify: true}}
+"""
+"""Lines of the key ``cluster`` with a source for everything, a proxy and a password."""
+
 SWITCHES = f"""\
+{SOURCES}\
   encryption_at_rest: true
   audit: {{policy: default}}
   patches: {PATCHES}
@@ -47,6 +63,7 @@ def make_facts(name: str = "cp1", **changes: Any) -> HostFacts:
         boot_id=f"boot-{number}",
         os_id="debian",
         os_version="12",
+        os_codename="bookworm",
         os_name="Debian GNU/Linux 12 (bookworm)",
         architecture="x86_64",
         kernel="6.1.0-1-amd64",

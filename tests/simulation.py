@@ -4,6 +4,7 @@ The fake host and the fake API share one world, so a join that runs on a host ma
 fake reacts to a script's name, takes files from its ``put_file`` lines, and refuses what it does not know.
 """
 
+import hashlib
 import io
 import re
 import shlex
@@ -36,7 +37,7 @@ from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.render import Script
-from clusterctl.steps import control_plane, kubeadm, network, packages, preflight
+from clusterctl.steps import control_plane, kubeadm, network, packages, preflight, runtime
 from clusterctl.steps.os import MODULES, SYSCTLS
 from clusterctl.steps.step import ClusterApi, Machine, Tools
 from tests.builders import PAUSE, make_facts, make_node, make_survey
@@ -102,7 +103,7 @@ class World:
     surveyed: list[set[str]] = field(default_factory=list)
     pending: dict[str, tuple[Callable[[], None], int]] = field(default_factory=dict)
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
-    secrets: dict[str, set[str]] = field(default_factory=dict)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     api_starts: int = 0
 
     def __post_init__(self) -> None:
@@ -149,7 +150,7 @@ class World:
             _configure_packages(self, self.inventory.host(name))
         elif "kubeadm reset" in refused.resolution:
             files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
-            self.hosts[name] = replace(facts, paths=facts.paths & {packages.KEYRING}, files=files)
+            self.hosts[name] = replace(facts, paths=facts.paths & {packages.KEYRING, runtime.KEYRING}, files=files)
         else:
             raise refused
 
@@ -211,8 +212,12 @@ class FakeMachine:
 
     def put_secret(self, path: str, content: Secret) -> None:
         """Keep what is written below /run/clusterctl."""
+        assert path.startswith("/run/clusterctl/")
+        text = content.reveal()
         self.world.act(
-            self.host.name, f"put {path}", lambda: self.world.secrets.setdefault(self.host.name, set()).add(path)
+            self.host.name,
+            f"put {path}",
+            lambda: self.world.secrets.setdefault(self.host.name, {}).update({path: text}),
         )
 
 
@@ -438,25 +443,41 @@ def _join(world: World, host: Host, script: Script) -> None:
 def _encryption_key(world: World, host: Host, script: Script) -> None:
     if kubeadm.ENCRYPTION in world.hosts[host.name].digests:
         raise CommandFailed(f"{host.name}: the key is there already")
-    _host(world, host, digests={kubeadm.ENCRYPTION: f"made on {host.name}"})
+    _host(world, host, digests={**world.hosts[host.name].digests, kubeadm.ENCRYPTION: f"made on {host.name}"})
+
+
+def _containerd_config(world: World, host: Host, script: Script) -> None:
+    """Passwords that were handed over are in their place, known by their digests, and nowhere else."""
+    folder = "/run/clusterctl/registries/"
+    digests = {
+        f"/etc/containerd/certs.d/{path.removeprefix(folder)}/hosts.toml": hashlib.sha256(text.encode()).hexdigest()
+        for path, text in world.secrets.pop(host.name, {}).items()
+    }
+    _written(
+        world,
+        host,
+        script,
+        digests={**world.hosts[host.name].digests, **digests},
+        containerd_config="loaded",
+        services=_services(world, host, containerd_service=Service("active", "enabled")),
+    )
 
 
 _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "os/swap-off": _swap_off,
     "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
     "os/sysctl": lambda world, host, script: _written(world, host, script, sysctls=dict(SYSCTLS)),
+    "os/proxy": _written,
+    "runtime/repository": lambda world, host, script: _written(
+        world, host, script, paths=world.hosts[host.name].paths | {runtime.KEYRING}
+    ),
     "runtime/containerd": lambda world, host, script: _host(world, host, containerd_version="2.3.7"),
     "packages/repository": lambda world, host, script: _written(
         world, host, script, paths=world.hosts[host.name].paths | {packages.KEYRING}
     ),
     "packages/kubernetes": _kubernetes,
-    "runtime/config": lambda world, host, script: _written(
-        world,
-        host,
-        script,
-        containerd_config="loaded",
-        services=_services(world, host, containerd_service=Service("active", "enabled")),
-    ),
+    "runtime/config": _containerd_config,
+    "runtime/images": lambda world, host, script: _host(world, host, pulled=frozenset(world.hosts[host.name].images)),
     "kubeadm/patches": _written,
     "api-server/encryption-key": _encryption_key,
     "api-server/audit-policy": _written,

@@ -69,10 +69,12 @@ def test_step_names_are_unique() -> None:
 
 
 def test_templates_are_named_after_their_step() -> None:
-    """Every script template belongs to a step, and none is left over."""
-    names = {step.name for step in CATALOGUE} | {"_script", "facts", "glance", "operator", "survey"}
+    """Every script template belongs to a step or is a part of others, and none is left over."""
+    templates = list(folder("templates").rglob("*.sh.j2"))
+    parts = {part for path in templates for part in re.findall(r'{% include "(_\S+)\.sh\.j2" %}', path.read_text())}
+    names = {step.name for step in CATALOGUE} | parts | {"_script", "facts", "glance", "operator", "survey"}
 
-    for path in folder("templates").rglob("*.sh.j2"):
+    for path in templates:
         assert str(path.relative_to(folder("templates"))).removesuffix(".sh.j2") in names
 
 

@@ -86,6 +86,9 @@ class HostFacts:
     ``links`` maps the host's addresses to their interfaces. ``disks`` maps directories to the room around them.
     ``product_uuid`` is the firmware's, or empty. ``host_keys`` are the public keys of its SSH server.
     ``clock`` is filled in by who looks, which alone knows when the answer came.
+    ``os_codename`` is the release's name, such as ``bookworm``. ``pulled`` are the images that containerd holds, of a
+    host that is no node yet. ``package_lock`` says, when there is a ``dpkg_problem``, which process holds a lock of
+    apt or dpkg.
     ``busy`` names the script of clusterctl that runs at this moment, or is empty.
     """
 
@@ -125,6 +128,9 @@ class HostFacts:
     product_uuid: str = ""
     host_keys: frozenset[str] = frozenset()
     clock: ClockFact | None = None
+    os_codename: str = ""
+    pulled: frozenset[str] = frozenset()
+    package_lock: str = ""
 
     def file(self, path: str) -> str | None:
         """The text of the file at ``path``, None when there is none."""
@@ -306,6 +312,9 @@ def parse_host_facts(text: str) -> HostFacts:
             disks={row[0]: Disk(int(row[1]) // 1024, int(row[2]) // 1024, row[3]) for row in rows("disks")},
             product_uuid=one("product-uuid").lower(),
             host_keys=frozenset(row[0] for row in rows("host-keys")),
+            os_codename=one("os-codename"),
+            pulled=frozenset(one("pulled").split()),
+            package_lock=one("package-lock"),
         )
     except (ValueError, IndexError, binascii.Error) as error:
         raise ClusterctlError(f"the probe's answer cannot be read: {error}", details=text[-500:]) from error

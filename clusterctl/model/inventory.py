@@ -27,6 +27,7 @@ from pydantic import (
 from clusterctl.errors import InputError
 from clusterctl.model import components
 from clusterctl.model.components import ApiServer, Audit, Component, Patches
+from clusterctl.model.sources import Proxy, Sources
 from clusterctl.model.strict import FOLDER, SecretSource
 from clusterctl.model.strict import Strict as _Strict
 
@@ -134,13 +135,6 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-def _fingerprint(value: str) -> str:
-    compact = value.replace(" ", "").upper()
-    if not re.fullmatch(r"[0-9A-F]{40}", compact):
-        raise ValueError("must be the 40 hexadecimal digits of an OpenPGP key")
-    return compact
-
-
 def _taint(value: str) -> str:
     key_value, colon, effect = value.rpartition(":")
     key, _, text = key_value.partition("=")
@@ -246,27 +240,6 @@ Network = Annotated[
 ]
 
 
-class Registry(_Strict):
-    """How containerd reaches one image registry.
-
-    ``mirrors`` are asked first, in order; the registry itself is asked last. A mirror's address says by its
-    scheme whether it speaks TLS.
-    """
-
-    mirrors: tuple[Annotated[str, Field(pattern=r"https?://[^\s/]+(/\S*)?")], ...] = ()
-    http: bool = False
-
-
-class Sources(_Strict):
-    """Where packages and images come from."""
-
-    packages: Annotated[str, Field(pattern=r"https?://\S+[^/]")] = "https://pkgs.k8s.io"
-    # The key that signs the official repositories of all minors (isv:kubernetes OBS Project).
-    packages_key_fingerprint: Annotated[str, AfterValidator(_fingerprint)] = "DE15B14486CD377B9E876E1A234654DA9A296436"
-    images: Annotated[str, Field(min_length=1)] = "registry.k8s.io"
-    registries: dict[str, Registry] = {}
-
-
 class Containerd(_Strict):
     """Settings below containerd's two CRI plugins, merged over clusterctl's own.
 
@@ -287,6 +260,7 @@ class Cluster(_Strict):
     service_cidr: Annotated[str, AfterValidator(_cidr)] = "10.96.0.0/12"
     network: Network = CalicoNetwork()
     sources: Sources = Sources()
+    proxy: Proxy | None = None
     kubelet: dict[str, Any] = {}
     kube_proxy: dict[str, Any] = {}
     containerd: Containerd = Containerd()

@@ -12,8 +12,11 @@ from clusterctl.report.tables import table
 
 
 def facts_json(facts: HostFacts) -> dict[str, Any]:
-    """The facts as JSON values; sets are sorted."""
-    return {item.name: _json(getattr(facts, item.name)) for item in fields(facts)}
+    """The facts as JSON values; sets are sorted.
+
+    The digests of secret files stay here: a weak password can be guessed from one.
+    """
+    return {item.name: _json(getattr(facts, item.name)) for item in fields(facts) if item.name != "digests"}
 
 
 def _json(value: object) -> object:

@@ -3,6 +3,7 @@
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, script
+from clusterctl.steps import os_proxy
 from clusterctl.steps.kubeadm import init_config
 from clusterctl.steps.preflight import ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import ScriptStep, Step, Tools
@@ -63,7 +64,8 @@ class Init(ScriptStep):
 
     def script(self, situation: Situation) -> Script:
         """kubeadm init with a v1beta4 file."""
-        return script(self.name, config=init_config(situation))
+        environment = os_proxy.control_plane_environment(situation)
+        return script(self.name, environment=environment, config=init_config(situation))
 
 
 class JoinTokens(Step):

@@ -3,15 +3,15 @@
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Verdict
 from clusterctl.render import Script, script
+from clusterctl.steps import os_proxy
 from clusterctl.steps.preflight import repository_url
+from clusterctl.steps.repository import add
 from clusterctl.steps.step import File, ScriptStep
 
 # apt reads an armoured key by its suffix.
 KEYRING = "/etc/apt/keyrings/kubernetes-apt-keyring.asc"
 SOURCE = "/etc/apt/sources.list.d/kubernetes.list"
 KUBERNETES = ("kubeadm", "kubectl", "kubelet")
-# What fetching and checking the repository's key takes.
-TOOLS = ("ca-certificates", "curl", "gpg")
 KUBELET_SERVICE = "kubelet.service"
 
 
@@ -35,15 +35,14 @@ class Repository(ScriptStep):
         return (File(SOURCE, f"deb [signed-by={KEYRING}] {repository_url(situation)}/ /\n"),)
 
     def script(self, situation: Situation) -> Script:
-        """Fetch the key, check its fingerprint, write the list, read the repository's index."""
-        installed = situation.facts.packages
-        return script(
+        """Fetch the key, keep the one with the expected fingerprint, write the list, read the repository's index."""
+        return add(
             self.name,
-            repository=repository_url(situation),
+            situation,
+            key=f"{repository_url(situation)}/Release.key",
             fingerprint=situation.cluster.sources.packages_key_fingerprint,
             keyring=KEYRING,
-            file=self.files(situation)[0],
-            missing=tuple(tool for tool in TOOLS if tool not in installed),
+            source=self.files(situation)[0],
         )
 
 
@@ -74,4 +73,9 @@ class Kubernetes(ScriptStep):
     def script(self, situation: Situation) -> Script:
         """Install exactly these packages at this version; nothing else moves."""
         wanted = situation.cluster.kubernetes
-        return script(self.name, packages=tuple(f"{name}={wanted}-*" for name in KUBERNETES), hold=KUBERNETES)
+        return script(
+            self.name,
+            environment=os_proxy.environment(situation.cluster),
+            packages=tuple(f"{name}={wanted}-*" for name in KUBERNETES),
+            hold=KUBERNETES,
+        )

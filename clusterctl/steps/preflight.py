@@ -125,6 +125,8 @@ class Packages(Finding):
     def find(self, situation: Situation) -> Verdict:
         """Interrupted dpkg, Docker's containerd, versions that clusterctl would have to lower."""
         facts, wanted = situation.facts, Version(situation.cluster.kubernetes)
+        if facts.dpkg_problem and facts.package_lock:
+            return Satisfied(f"packages are being installed: {facts.package_lock}; it is waited for", warning=True)
         if facts.dpkg_problem:
             return Blocked(
                 f"an installation of packages was interrupted: {', '.join(facts.dpkg_problem.splitlines()[:3])}",

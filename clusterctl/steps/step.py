@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from clusterctl.errors import CommandFailed
 from clusterctl.model.inventory import Source
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Verdict
 from clusterctl.render import Script
+from clusterctl.steps.trouble import next_step
 
 
 class Machine(Protocol):
@@ -125,8 +127,12 @@ class ScriptStep(Step):
         """The script that makes the postcondition true. Pure."""
 
     def apply(self, situation: Situation, tools: Tools) -> None:
-        """Run the script."""
-        tools.machine.run(self.script(situation))
+        """Run the script. Where it fails for a reason that we know, the error says what to do about it."""
+        try:
+            tools.machine.run(self.script(situation))
+        except CommandFailed as error:
+            error.resolution = next_step(situation, error.details) or error.resolution
+            raise
 
     def preview(self, situation: Situation) -> str:
         """The script's text."""

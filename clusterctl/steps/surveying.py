@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from clusterctl.model.facts import HostFacts
 from clusterctl.model.inventory import CalicoNetwork, Cluster, FlannelNetwork, Host, Inventory
 from clusterctl.model.situation import node_address
+from clusterctl.steps import os_proxy
 from clusterctl.steps.finding import KUBELET_CONF
 
 API_SERVER, ETCD, KUBELET, TYPHA = 6443, (2379, 2380), 10250, 5473
@@ -55,6 +56,7 @@ def asking(inventory: Inventory, facts: Mapping[str, HostFacts], bound: Mapping[
             "tasks": tasks,
             "endpoint": _endpoint(inventory, facts),
             "registries": _registries(inventory.cluster),
+            "environment": tuple(os_proxy.environment(inventory.cluster).items()),
             "fsync": "/var/lib/etcd" if host.role == "control-plane" else "",
         }
     return values

@@ -3,12 +3,30 @@ set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 main() {
+  # package_lock prints who holds a lock of apt or dpkg, and which one; nothing when all are free.
+  package_lock() {
+    perl -e '
+      use strict; use Fcntl;
+      for my $file ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock",
+          "/var/cache/apt/archives/lock") {
+        open my $handle, "<", $file or next;
+        my $lock = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0;  # struct flock, alike on amd64 and arm64.
+        fcntl $handle, F_GETLK, $lock or next;
+        my ($kind, undef, undef, undef, $pid) = unpack "s s x4 q q i", $lock;
+        next if $kind == F_UNLCK;
+        my $name = open(my $comm, "<", "/proc/$pid/comm") ? <$comm> : "a process\n";
+        chomp $name;
+        print "$name (process $pid) holds the lock $file\n";
+        last;
+      }'
+  }
   echo '@@ clock'; date +%s.%N
   echo '@@ hostname'; cat /proc/sys/kernel/hostname
   echo '@@ machine-id'; cat /etc/machine-id 2>/dev/null
   echo '@@ boot-id'; cat /proc/sys/kernel/random/boot_id
   ( . /etc/os-release 2>/dev/null
-    printf '@@ os-id\n%s\n@@ os-version\n%s\n@@ os-name\n%s\n' "${ID:-}" "${VERSION_ID:-}" "${PRETTY_NAME:-}" )
+    printf '@@ os-id\n%s\n@@ os-version\n%s\n@@ os-name\n%s\n@@ os-codename\n%s\n' \
+      "${ID:-}" "${VERSION_ID:-}" "${PRETTY_NAME:-}" "${VERSION_CODENAME:-}" )
   echo '@@ architecture'; uname -m
   echo '@@ kernel'; uname -r
   echo '@@ cgroup'; if test -e /sys/fs/cgroup/cgroup.controllers; then echo v2; else echo v1; fi
@@ -57,17 +75,19 @@ main() {
   done
 
   echo '@@ files'
-  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/containerd/config.toml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /etc/kubernetes/patches/*; do
+  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
+    # A registry's file that only root may read holds a password.
+    case $file in /etc/containerd/certs.d/*) if test "$(stat -c %a "$file" 2>/dev/null)" = 600; then continue; fi ;; esac
     if test -f "$file"; then printf '%s\t%s\t%s\n' "$file" "$(stat -c %a "$file")" "$(base64 -w0 "$file")"; fi
   done
 
   echo '@@ digests'
-  for file in /etc/kubernetes/encryption/config.yaml; do
+  for file in /etc/kubernetes/encryption/config.yaml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml; do
     if test -f "$file"; then printf '%s\t%s\n' "$file" "$(sha256sum <"$file" | cut -d ' ' -f 1)"; fi
   done
 
   echo '@@ paths'
-  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /etc/cni/net.d/*; do
+  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /etc/cni/net.d/*; do
     if test -e "$path"; then echo "$path"; fi
   done
 
@@ -79,8 +99,11 @@ main() {
       printf '%s\t%s\t%s\t%s\n' "$name" "$version" "${state%% *}" "${state#* }"
     done
   echo '@@ dpkg-problem'
-  awk '$1 == "Package:" {name = $2}
-    $1 == "Status:" && $4 ~ /^(half-installed|unpacked|half-configured)$/ {print name " is " $4}' /var/lib/dpkg/status
+  problem=$(awk '$1 == "Package:" {name = $2}
+    $1 == "Status:" && $4 ~ /^(half-installed|unpacked|half-configured)$/ {print name " is " $4}' /var/lib/dpkg/status)
+  printf '%s\n' "$problem"
+  # What looks interrupted may be under way.
+  if test -n "$problem"; then echo '@@ package-lock'; package_lock; fi
 
   echo '@@ services'
   systemctl show --property=Id,ActiveState,UnitFileState containerd.service kubelet.service swap.target zramswap.service zram-config.service chrony.service chronyd.service systemd-timesyncd.service ntpsec.service ntp.service ntpd.service openntpd.service docker.service 2>/dev/null | awk -F= '
@@ -103,6 +126,11 @@ main() {
     if test "${started:-0}" -gt 0 && test $(( now - uptime + started )) -gt "$written"; then echo loaded; else echo stale; fi
   fi
 
+  # Only a host that is no node yet is asked: whatever a node runs has been pulled.
+  echo '@@ pulled'
+  if ! test -e /etc/kubernetes/kubelet.conf && test -S /run/containerd/containerd.sock; then
+    timeout 10 ctr --namespace k8s.io images list --quiet 2>/dev/null
+  fi
   echo '@@ images'
   if command -v kubeadm >/dev/null; then
     kubeadm config images list --kubernetes-version 1.36.3 --image-repository registry.k8s.io 2>/dev/null

@@ -12,6 +12,7 @@ put_file() {
 }
 
 main() {
+  # config.toml comes first: its time tells that containerd has not read yet what follows.
   put_file /etc/containerd/config.toml 0644 'version = 3
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -54,6 +55,8 @@ capabilities = [
 '
   put_file /etc/containerd/certs.d/registry.example:5000/hosts.toml 0644 'server = "http://registry.example:5000"
 '
+  rm -f /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf
+  systemctl daemon-reload
   systemctl enable containerd.service
   systemctl restart containerd.service
 

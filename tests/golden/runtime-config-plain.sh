@@ -12,6 +12,7 @@ put_file() {
 }
 
 main() {
+  # config.toml comes first: its time tells that containerd has not read yet what follows.
   put_file /etc/containerd/config.toml 0644 'version = 3
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -32,6 +33,8 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 SystemdCgroup = true
 '
+  rm -f /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf
+  systemctl daemon-reload
   systemctl enable containerd.service
   systemctl restart containerd.service
 

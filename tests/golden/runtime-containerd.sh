@@ -12,10 +12,40 @@ put_file() {
 }
 
 main() {
-  export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
-    install --no-install-recommends --no-upgrade containerd
+  # package_lock prints who holds a lock of apt or dpkg, and which one; nothing when all are free.
+  package_lock() {
+    perl -e '
+      use strict; use Fcntl;
+      for my $file ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock",
+          "/var/cache/apt/archives/lock") {
+        open my $handle, "<", $file or next;
+        my $lock = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0;  # struct flock, alike on amd64 and arm64.
+        fcntl $handle, F_GETLK, $lock or next;
+        my ($kind, undef, undef, undef, $pid) = unpack "s s x4 q q i", $lock;
+        next if $kind == F_UNLCK;
+        my $name = open(my $comm, "<", "/proc/$pid/comm") ? <$comm> : "a process\n";
+        chomp $name;
+        print "$name (process $pid) holds the lock $file\n";
+        last;
+      }'
+  }
+  # apt by itself waits for dpkg's locks alone. All are waited for in sight: whoever looks reads who holds one.
+  apt_get() {
+    local holder told='' waited=0
+    while holder=$(package_lock) && test -n "$holder"; do
+      if test "$waited" -ge 600; then
+        echo "waited 600 s in vain: $holder" >&2
+        return 1
+      fi
+      if test "$holder" != "$told"; then echo "$holder"; told=$holder; fi
+      sleep 1
+      waited=$((waited + 1))
+    done
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y -o DPkg::Lock::Timeout=600 \
+      -o Dpkg::Options::=--force-confold "$@"
+  }
+  apt_get update
+  apt_get install --no-remove --no-install-recommends --no-upgrade containerd
 
 }
 

@@ -1,5 +1,6 @@
 """Each step's check over facts before, after, half done and foreign."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +17,18 @@ from clusterctl.steps import (
     network,
     nodes,
     os,
+    os_proxy,
     packages,
     preflight,
     preflight_identity,
     runtime,
+    runtime_images,
+    runtime_registries,
     workers,
 )
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.step import Step
-from tests.builders import PAUSE, SWITCHES, make_facts, make_node, make_situation
+from tests.builders import PAUSE, SOURCES, SWITCHES, make_facts, make_node, make_situation
 from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
 from tests.steps.test_network import CASES as NETWORK_CASES
 
@@ -51,6 +55,15 @@ SWITCHED = make_situation(extra=SWITCHES)
 AUDIT = {file.path: FileFact(file.content, "600") for file in api_server.AuditPolicy().files(SWITCHED)}
 PATCHED = {file.path: FileFact(file.content, "600") for file in kubeadm.Patches().files(SWITCHED)}
 PATCH = "/etc/kubernetes/patches/etcd.yaml"
+SOURCED = make_situation(extra=SOURCES, containerd_version="2.3.7", images=(PAUSE,))
+SOURCED_FILES = {file.path: FileFact(file.content, "644") for file in runtime.Config().files(SOURCED)}
+GUARDED = {
+    runtime_registries.hosts_file(name): hashlib.sha256(
+        runtime_registries.with_password(name, SOURCED.cluster.sources).reveal().encode()
+    ).hexdigest()
+    for name in ("registry.k8s.io", "mirror.example:5000")
+}
+KUBE_PROXY, ETCD = "registry.k8s.io/kube-proxy:v1.36.3", "registry.k8s.io/etcd:3.6.8-0"
 
 
 def settings(**changes: Any) -> ClusterFacts:
@@ -178,6 +191,91 @@ CASES: list[tuple[Step, str, dict[str, Any], type, str]] = [
             ({"containerd.service": Service("active", "disabled")}, "loaded", Needed, "boot"),
             (RUNNING, "loaded", Satisfied, ""),
         )
+    ),
+    # sources
+    (os_proxy.Proxy(), "w1", {}, Satisfied, "none wanted"),
+    (os_proxy.Proxy(), "w1", {"files": {os_proxy.APT: FileFact("", "644")}}, Needed, "none is wanted"),
+    (os_proxy.Proxy(), "w1", {"extra": SOURCES}, Needed, "missing or differs"),
+    (
+        os_proxy.Proxy(),
+        "w1",
+        {"extra": SOURCES, "files": {f.path: FileFact(f.content, "644") for f in os_proxy.Proxy().files(SOURCED)}},
+        Satisfied,
+        "apt knows",
+    ),
+    (runtime.Repository(), "w1", {}, Satisfied, "distribution"),
+    (runtime.Repository(), "w1", {"files": {runtime.SOURCE: FileFact("", "644")}}, Needed, "names a repository"),
+    (runtime.Repository(), "w1", {"extra": SOURCES}, Needed, "does not name"),
+    (runtime.Repository(), "w1", {"extra": SOURCES, "os_codename": ""}, Blocked, "VERSION_CODENAME"),
+    *(
+        (
+            runtime.Repository(),
+            "w1",
+            {
+                "extra": SOURCES,
+                "files": {f.path: FileFact(f.content, "644") for f in runtime.Repository().files(SOURCED)},
+                "paths": paths,
+            },
+            kind,
+            text,
+        )
+        for paths, kind, text in (
+            (frozenset[str](), Needed, f"{runtime.KEYRING} is missing"),
+            (frozenset({runtime.KEYRING}), Satisfied, "configured"),
+        )
+    ),
+    *(
+        (
+            runtime.Config(),
+            "w1",
+            {
+                "extra": SOURCES,
+                "containerd_version": "2.3.7",
+                "images": (PAUSE,),
+                "services": RUNNING,
+                "containerd_config": "loaded",
+                "files": SOURCED_FILES | files,
+                "digests": digests,
+            },
+            kind,
+            text,
+        )
+        for files, digests, kind, text in (
+            ({}, GUARDED, Satisfied, ""),
+            ({}, {}, Needed, "certs.d/registry.k8s.io/hosts.toml"),
+            ({}, dict.fromkeys(GUARDED, "an old password's"), Needed, "mirror.example:5000/hosts.toml"),
+            (
+                {next(iter(GUARDED)): FileFact("open to all", "644")},
+                GUARDED,
+                Needed,
+                "registry.k8s.io/hosts.toml differs",
+            ),
+        )
+    ),
+    (
+        runtime.Config(),
+        "w1",
+        {
+            "containerd_version": "2.3.7",
+            "images": (PAUSE,),
+            "files": {**CONFIG_FILES, runtime.PROXY: FileFact("[Service]", "644")},
+            "services": RUNNING,
+            "containerd_config": "loaded",
+        },
+        Needed,
+        f"{runtime.PROXY} differs",
+    ),
+    (runtime_images.Images(), "w1", {}, Unknown, "kubeadm"),
+    (runtime_images.Images(), "w1", {"images": (PAUSE, KUBE_PROXY, ETCD)}, Needed, "kube-proxy:v1.36.3 are missing"),
+    (runtime_images.Images(), "cp1", {"images": (PAUSE, ETCD), "pulled": frozenset({PAUSE})}, Needed, f"{ETCD} is"),
+    (runtime_images.Images(), "w1", {"images": (PAUSE, ETCD), "pulled": frozenset({PAUSE})}, Satisfied, "there"),
+    (runtime_images.Images(), "w1", {"images": (PAUSE,), "paths": TRACES}, Satisfied, "a node already"),
+    (
+        preflight.Packages(),
+        "w1",
+        {"dpkg_problem": "curl is unpacked", "package_lock": "apt-get (process 7) holds the lock /x"},
+        Satisfied,
+        "being installed: apt-get (process 7)",
     ),
     # kubeadm and what lies beside the API server
     (kubeadm.Patches(), "w1", {}, Satisfied, "none is wanted"),

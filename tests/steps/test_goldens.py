@@ -14,7 +14,7 @@ from clusterctl.render import probe, survey
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import CATALOGUE, probe_values
 from clusterctl.steps.step import Step
-from tests.builders import PATCHES, PAUSE, make_facts, make_inventory
+from tests.builders import PATCHES, PAUSE, SOURCES, make_facts, make_inventory
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 STEPS = {step.name: step for step in CATALOGUE}
@@ -73,6 +73,7 @@ CALICO = make_inventory(
 """
 )
 OWN = make_inventory(f"  network: {{plugin: manifests, manifests: [{{file: own.yaml, sha256: '{'0' * 64}'}}]}}")
+SOURCED = make_inventory(SOURCES)
 PLAIN, LAB = make_inventory(), parse_inventory(NESTED % PATCHES)
 STALE = "/etc/kubernetes/patches/etcd.yaml"
 SCRIPTS: list[tuple[str, Step, Situation]] = [
@@ -84,6 +85,13 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ),
     ("os-modules-one-missing", STEPS["os/modules"], situation("w1", PLAIN)),
     ("os-sysctl", STEPS["os/sysctl"], situation("w1", PLAIN)),
+    ("os-proxy", STEPS["os/proxy"], situation("w1", SOURCED)),
+    ("os-proxy-none", STEPS["os/proxy"], situation("w1", PLAIN)),
+    ("runtime-repository-docker", STEPS["runtime/repository"], situation("w1", SOURCED)),
+    ("runtime-repository-none", STEPS["runtime/repository"], situation("w1", PLAIN)),
+    ("runtime-config-passwords", STEPS["runtime/config"], situation("w1", SOURCED)),
+    ("runtime-images", STEPS["runtime/images"], situation("w1", SOURCED)),
+    ("control-plane-init-proxy", STEPS["control-plane/init"], situation("cp1", SOURCED)),
     ("runtime-containerd", STEPS["runtime/containerd"], situation("w1", PLAIN)),
     ("runtime-config-plain", STEPS["runtime/config"], situation("w1", PLAIN)),
     ("runtime-config-nested", STEPS["runtime/config"], situation("w1", LAB)),

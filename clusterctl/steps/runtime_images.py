@@ -1,0 +1,44 @@
+"""The images that kubeadm and the kubelet begin with, pulled before anything of a cluster is made."""
+
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
+from clusterctl.render import Script, script
+from clusterctl.steps import os_proxy
+from clusterctl.steps.finding import A_NODE, is_node
+from clusterctl.steps.runtime_registries import CERTS
+from clusterctl.steps.step import ScriptStep
+
+_EVERYWHERE = ("/pause:", "/kube-proxy:")
+
+
+class Images(ScriptStep):
+    """The host has pulled the images that Kubernetes begins with."""
+
+    name = "runtime/images"
+    title = "Pull the first images"
+
+    def check(self, situation: Situation) -> Verdict:
+        """What containerd holds; a node needs nothing of the kind any more."""
+        if is_node(situation):
+            return A_NODE
+        if not situation.facts.images:
+            return Unknown("the kubeadm that will be installed decides the images")
+        missing = self._missing(situation)
+        if missing:
+            return Needed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        return Satisfied("they are there")
+
+    def script(self, situation: Situation) -> Script:
+        """Pull what is missing, one after the other, by the settings of containerd's registries."""
+        return script(
+            self.name,
+            environment=os_proxy.environment(situation.cluster),
+            images=self._missing(situation),
+            hosts=CERTS,
+        )
+
+    def _missing(self, situation: Situation) -> tuple[str, ...]:
+        """A control plane runs all of kubeadm's images, a worker the pause image and kube-proxy."""
+        every = situation.host.role == "control-plane"
+        wanted = (image for image in situation.facts.images if every or any(part in image for part in _EVERYWHERE))
+        return tuple(image for image in wanted if image not in situation.facts.pulled)
