@@ -25,7 +25,7 @@ class Images(ScriptStep):
             return Unknown("the kubeadm that will be installed decides the images")
         missing = self._missing(situation)
         if missing:
-            return Needed(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+            return Needed("not pulled yet: " + ", ".join(image.rpartition("/")[2] for image in missing))
         return Satisfied("they are there")
 
     def script(self, situation: Situation) -> Script:

@@ -132,7 +132,12 @@ class _Forward(BaseHTTPRequestHandler):
         """Carry bytes both ways until one side ends."""
         self.server.asked.append(self.path)
         host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port))) as there:
+        try:
+            there = socket.create_connection((host, int(port)))
+        except OSError as error:
+            self.send_error(502, str(error))
+            return
+        with there:
             self.send_response(200)
             self.end_headers()
             other = {self.connection: there, there: self.connection}
@@ -143,5 +148,5 @@ class _Forward(BaseHTTPRequestHandler):
                         return
                     other[ready].sendall(data)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""

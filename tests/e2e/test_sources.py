@@ -27,9 +27,9 @@ REPOSITORIES = ("preflight/packages", "runtime/repository", "runtime/containerd"
 IMAGES = ("runtime/config", "runtime/images")
 LOCK = "/var/lib/dpkg/lock-frontend"
 # Holds apt's first lock, as a program that comes at night does.
-HOLDER = f"""systemd-run --quiet perl -e '
+HOLDER = f"""systemd-run --quiet --collect perl -e '
   use Fcntl; $0 = "unattended-upgr"; open my $lock, ">>", "{LOCK}" or die;
-  fcntl $lock, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0) or die; sleep 14'"""
+  my $whole = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0; fcntl $lock, F_SETLK, $whole or die; sleep 14'"""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Site:
             "password": {"env": "MIRROR_PASSWORD"},
             **(registry or {}),
         }
-        mirrored = {"registry.k8s.io": {"mirrors": [f"https://{self.registry}"]}}
+        mirrored = {name: {"mirrors": [f"https://{self.registry}"]} for name in ("registry.k8s.io", "ghcr.io")}
         own = {key: value for key, value in settings.items() if value is not None}
         cluster["sources"] = {**cluster["sources"], "registries": {**mirrored, self.registry: own}, **sources}
         if proxy:
@@ -191,7 +191,7 @@ def test_an_interrupted_installation_blocks_until_it_is_finished(site: Site) -> 
     ("registry", "password", "texts"),
     [
         ({"ca_file": None}, PASSWORD, ("x509", "Next: name the certificate of the registry's authority")),
-        ({}, "another-password", ("401", "Next: correct username and password")),
+        ({}, "another-password", ("authorization failed", "Next: correct username and password")),
     ],
 )
 def test_an_image_that_cannot_be_pulled_is_told(
@@ -216,14 +216,15 @@ def test_images_come_through_the_mirror_and_a_host_in_trouble_stops_alone(site: 
     site.inventory(containerd=site.containerd())
     port = site.registry.rpartition(":")[2]
     reject = ("-p", "tcp", "--dport", port, "-j", "REJECT", "--reject-with", "tcp-reset")
-    ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+    content = "/var/lib/containerd/io.containerd.content.v1.content"
 
     firewall(site.lab, "cp1", "-A", "OUTPUT", *reject)
     unreachable = site.run(*IMAGES)
     firewall(site.lab, "cp1", "-F", "OUTPUT")
-    on(site.lab, "cp1", f"mkdir -p {ingest} && mount -t tmpfs -o size=1m none {ingest}")
+    on(site.lab, "cp1", f"mkdir -p {content}/ingest && mount -t tmpfs -o size=1m none {content}")
+    on(site.lab, "cp1", f"mkdir {content}/ingest")
     full = site.run(*IMAGES)
-    on(site.lab, "cp1", f"umount {ingest}")
+    on(site.lab, "cp1", f"umount {content}")
 
     failed(unreachable, "cp1: runtime/images failed", "connection refused", "Next: try that address from cp1")
     assert "kube-proxy" in site.lab.run("w1", "sudo ctr -n k8s.io images ls -q")
@@ -244,23 +245,27 @@ def test_the_kubelets_way_is_open_as_well(site: Site) -> None:
     assert "coredns" in site.lab.run("cp1", "sudo ctr -n k8s.io images ls -q")
 
 
+def _found(command: list[str], secrets: str) -> list[str]:
+    """What a search says that is given what it looks for through its standard input."""
+    return subprocess.run(command, input=secrets, capture_output=True, text=True, check=False).stdout.split()
+
+
 @pytest.mark.parametrize("name", ["cp1", "w1"])
 def test_the_password_is_in_files_of_root_and_nowhere_else(site: Site, name: str) -> None:
     """Not in what we wrote on the host or here, nor in its journal."""
     folder = "/etc/containerd/certs.d"
-    files = f"{folder}/registry.k8s.io/hosts.toml {folder}/{site.registry}/hosts.toml"
-    assert site.lab.run(name, f"sudo stat -c '%a %U' {files}").split() == ["600", "root"] * 2
-    assert site.lab.run(name, f"sudo cat {files}").count(f'Authorization = "Basic {PAIR}"') == 2
+    files = " ".join(f"{folder}/{host}/hosts.toml" for host in ("registry.k8s.io", "ghcr.io", site.registry))
+    assert site.lab.run(name, f"sudo stat -c '%a %U' {files}").split() == ["600", "root"] * 3
+    assert site.lab.run(name, f"sudo cat {files}").count(f'Authorization = "Basic {PAIR}"') == 3
 
-    for secret in (PASSWORD, PAIR):
-        assert site.lab.run(name, f"sudo grep -rlF -- {secret} /run /tmp /etc /var/log || true").split() in (
-            [],
-            files.split()[::-1],
-            files.split(),
-        )
-        assert secret not in site.lab.run(name, "sudo journalctl --no-pager | grep -v sudo || true")
-        here = subprocess.run(["grep", "-rlF", "--", secret, str(site.folder)], capture_output=True, text=True)
-        assert here.stdout == ""
+    secrets = f"{PASSWORD}\n{PAIR}\n"
+    there = site.lab.ssh_command(name, "sudo grep -rlFf - /run /tmp /etc /home /root /var/log || true")
+    assert set(_found(there, secrets)) == set(files.split())
+    journal = site.lab.ssh_command(
+        name, "sudo sh -c 'journalctl --no-pager >/run/journal'; sudo grep -cFf - /run/journal"
+    )
+    assert _found(journal, secrets) == ["0"]
+    assert _found(["grep", "-rlFf", "-", str(site.folder)], secrets) == []
     assert "Authorization" not in good(site.call("facts", name, "--json"))
 
 
@@ -277,7 +282,7 @@ def test_everything_comes_through_the_proxy_where_it_is_the_only_way(site: Site)
     steps = ("preflight/source", "preflight/registries", "os/proxy", *REPOSITORIES, *IMAGES)
 
     site.inventory(containerd=site.containerd())
-    failed(site.run(*steps), f"{site.registry}: ", code=3)
+    failed(site.run(*steps), f"https://{site.registry}: curl: (7)", "registry.k8s.io does not answer", code=3)
     site.inventory(containerd=site.containerd(), proxy=proxy.address)
     good(site.run(*steps))
     on(site.lab, "w1", "apt-get -q update", "systemctl show -p Environment containerd | grep -q HTTPS_PROXY=")

@@ -23,8 +23,8 @@ main() {
         fcntl $handle, F_GETLK, $lock or next;
         my ($kind, undef, undef, undef, $pid) = unpack "s s x4 q q i", $lock;
         next if $kind == F_UNLCK;
-        my $name = open(my $comm, "<", "/proc/$pid/comm") ? <$comm> : "a process\n";
-        chomp $name;
+        my $name = "something";
+        if (open my $comm, "<", "/proc/$pid/comm") { chomp($name = <$comm>) }
         print "$name (process $pid) holds the lock $file\n";
         last;
       }'

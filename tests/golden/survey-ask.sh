@@ -157,12 +157,13 @@ registry() {
   name=$1 problem='curl is not installed'
   shift
   if command -v curl >/dev/null; then
+    problem=
     for url in "$@"; do
       if said=$(curl -sSkL --max-time 8 -o /dev/null -w '%{http_code}' "$url/v2/" 2>&1) && test "$said" -lt 500; then
         problem=
         break
       fi
-      problem=$(printf '%s: %s' "$url" "${said%000}" | tr '\n\t' '  ')
+      problem="${problem:+$problem; }$url: $(printf '%s' "${said%000}" | tr -s '\n\t' ' ' | sed 's/ $//')"
     done
   fi
   printf 'registry\t%s\t%s\n' "$name" "$problem"

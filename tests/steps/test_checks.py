@@ -266,8 +266,14 @@ CASES: list[tuple[Step, str, dict[str, Any], type, str]] = [
         f"{runtime.PROXY} differs",
     ),
     (runtime_images.Images(), "w1", {}, Unknown, "kubeadm"),
-    (runtime_images.Images(), "w1", {"images": (PAUSE, KUBE_PROXY, ETCD)}, Needed, "kube-proxy:v1.36.3 are missing"),
-    (runtime_images.Images(), "cp1", {"images": (PAUSE, ETCD), "pulled": frozenset({PAUSE})}, Needed, f"{ETCD} is"),
+    (
+        runtime_images.Images(),
+        "w1",
+        {"images": (PAUSE, KUBE_PROXY, ETCD)},
+        Needed,
+        "pause:3.10.2, kube-proxy:v1.36.3",
+    ),
+    (runtime_images.Images(), "cp1", {"images": (PAUSE, ETCD), "pulled": frozenset({PAUSE})}, Needed, ": etcd:3.6.8-0"),
     (runtime_images.Images(), "w1", {"images": (PAUSE, ETCD), "pulled": frozenset({PAUSE})}, Satisfied, "there"),
     (runtime_images.Images(), "w1", {"images": (PAUSE,), "paths": TRACES}, Satisfied, "a node already"),
     (

@@ -1,7 +1,11 @@
 """Sources of packages and images: what a host is told of them, and what it is never told."""
 
 import base64
+import fcntl
+import os
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -168,3 +172,21 @@ def test_a_known_trouble_has_its_next_step(said: str, advice: str) -> None:
 
     assert advice in found
     assert bool(found) == bool(advice)
+
+
+def test_who_holds_a_package_lock_is_named(tmp_path: Path) -> None:
+    """Run for real: nothing while the lock is free, then the process that holds it."""
+    lock = tmp_path / "lock"
+    lock.touch()
+    text = runtime.Containerd().preview(SOURCED)
+    function = text[text.index("  package_lock() {") : text.index("  # apt by itself")]
+    ask = ["bash", "-ec", function.replace("/var/lib/apt/lists/lock", str(lock)) + "package_lock"]
+
+    free = subprocess.run(ask, capture_output=True, text=True, check=True)
+    with lock.open("w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        taken = subprocess.run(ask, capture_output=True, text=True, check=True)
+
+    assert (free.stdout, free.stderr) == ("", "")
+    name = Path("/proc/self/comm").read_text().strip()
+    assert taken.stdout == f"{name} (process {os.getpid()}) holds the lock {lock}\n"
