@@ -17,7 +17,8 @@ from clusterctl.lab.lab import Lab, up
 from clusterctl.lab.shape import Shape
 from clusterctl.model.inventory import FlannelNetwork, load_inventory
 from clusterctl.render import document
-from clusterctl.steps.runtime import containerd_config, hosts_toml
+from clusterctl.steps.runtime import containerd_config
+from clusterctl.steps.runtime_registries import hosts_toml
 
 KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
@@ -60,7 +61,7 @@ def by_hand(lab: Lab) -> None:
     inventory = load_inventory(lab.inventory)
     cluster = inventory.cluster
     registries = "\n".join(
-        REGISTRY.format(name=name, text=hosts_toml(name, registry))
+        REGISTRY.format(name=name, text=hosts_toml(name, cluster.sources))
         for name, registry in cluster.sources.registries.items()
     )
     prepare = PREPARE.format(
