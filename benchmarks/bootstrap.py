@@ -61,8 +61,7 @@ def by_hand(lab: Lab) -> None:
     inventory = load_inventory(lab.inventory)
     cluster = inventory.cluster
     registries = "\n".join(
-        REGISTRY.format(name=name, text=hosts_toml(name, cluster.sources))
-        for name, registry in cluster.sources.registries.items()
+        REGISTRY.format(name=name, text=hosts_toml(name, cluster.sources)) for name in cluster.sources.registries
     )
     prepare = PREPARE.format(
         repository=f"{cluster.sources.packages}/core:/stable:/v{cluster.minor}/deb",

@@ -45,7 +45,7 @@ def _variables(cluster: Cluster, direct: tuple[str, ...]) -> dict[str, str]:
 def _nodes(situation: Situation) -> Iterator[str]:
     for host in situation.inventory.hosts:
         facts = situation.all_facts.get(host.name)
-        address = node_address(host, facts) if facts else host.internal_address or host.address
+        address = node_address(host, facts, situation.cluster) if facts else host.internal_address or host.address
         yield address
         link = facts.links.get(address) if facts else None
         if facts is None or link is None:
