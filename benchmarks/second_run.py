@@ -1,17 +1,20 @@
 """How long a second run with nothing to do takes, beside the fastest that OpenSSH's own client can do.
 
-    python benchmarks/second_run.py [--hosts 10] [--rounds 9] [--empty]
+    python benchmarks/second_run.py [--hosts 10 50] [--rounds 9] [--peers] [--empty] [--inventory FILE]
 
 Every "host" is an sshd of its own on 127.0.1.N, so host and operator share the processors: what the hosts do
-weighs in equally on both sides. Three commands run in turn, in a new order each round, all with the same probe:
+weighs in equally on all sides. The commands run in turn, in a new order each round:
 
-- ssh: one OpenSSH client per host, all at once, curve25519 and AES-GCM; no Python at all.
-- transport: a fresh Python process that connects to all hosts and runs the probe.
-- clusterctl: a whole process of COMMAND, from its start to its end.
+- ssh: one OpenSSH client per host, all at once, curve25519 and AES-GCM, with clusterctl's probe; no Python at all.
+- transport: a fresh Python process that connects to all hosts and runs the same probe.
+- clusterctl: a whole process of ``plan``, from its start to its end.
+- pyinfra and ansible, with --peers: a dry run of their own words for the same seven steps (benchmarks/peers.py).
+  They are installed into the user's cache. Ansible takes minutes, so they run in the first --peer-rounds only.
 
-With --empty, ssh and transport run a script that does nothing: what is left is the way there and back. "cpu" is
-what the operator's side spent, without the hosts; it varies less than the time when the machine has other work.
-The goal is a ratio of at most 2 between clusterctl and ssh at 10 hosts.
+With --empty, ssh and transport run a script that does nothing: what is left is the way there and back. With
+--inventory the hosts are those of an inventory, real nodes for example, and clusterctl plans a whole bootstrap.
+"cpu" is what the operator's side spent, without the hosts; it varies less than the time when the machine has other
+work. "MiB" is the most memory that all processes of the operator's side had at once, in a round that is not timed.
 """
 
 import argparse
@@ -19,24 +22,31 @@ import getpass
 import os
 import random
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import peers
+
 from clusterctl import render
-from clusterctl.model.inventory import load_inventory
+from clusterctl.model.inventory import Inventory, load_inventory
+from clusterctl.remote.root import prefix
 from clusterctl.steps.catalogue import probe_values
 
-COMMAND = ("plan", str(Path(__file__).with_name("prepared.yaml")))
-GOAL = 2.0
+PREPARED = ("plan", str(Path(__file__).with_name("prepared.yaml")))
+RATIO, MILLISECONDS, MEMORY = 1.5, 10.0, 150.0
 PORT = 2222
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+WITHOUT_AGENT = {**os.environ, "SSH_AUTH_SOCK": ""}
 
 _TRANSPORT = """
 import sys
@@ -53,6 +63,22 @@ with Fleet(load_inventory(Path(sys.argv[1]))) as fleet:
         answers = list(pool.map(lambda host: fleet.connection(host).read(script), hosts))
 assert all(answer.endswith("@@ end\\n") for answer in answers)
 """
+
+Commands = Mapping[str, Callable[[], None]]
+
+
+@dataclass
+class Measured:
+    """What the runs of one command took: seconds, seconds of processor time, MiB."""
+
+    seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    memory: float = 0.0
+
+    @property
+    def cpu(self) -> float:
+        """The median of the processor time."""
+        return statistics.median(self.processor)
 
 
 def addresses(count: int) -> list[str]:
@@ -102,14 +128,15 @@ def write_inventory(folder: Path, count: int) -> Path:
     return path
 
 
-def run_ssh(folder: Path, count: int) -> None:
+def run_ssh(folder: Path, inventory: Inventory) -> None:
     """One client per host, all at once."""
+    ssh = inventory.ssh
     options = {
         "KexAlgorithms": "curve25519-sha256",
         "Ciphers": "aes128-gcm@openssh.com",
-        "UserKnownHostsFile": folder / "known_hosts",
+        "UserKnownHostsFile": ssh.known_hosts.expanduser(),
         "StrictHostKeyChecking": "yes",
-        "IdentityFile": folder / "login",
+        "IdentityFile": ssh.key.expanduser(),
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
         "BatchMode": "yes",
@@ -117,25 +144,26 @@ def run_ssh(folder: Path, count: int) -> None:
     }
     flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     clients = []
-    for address in addresses(count):
-        with (folder / "probe.sh").open("rb") as script, (folder / f"answer-{address}").open("wb") as answer:
-            command = ["ssh", "-F", "/dev/null", *flags, "-p", str(PORT), address, "/bin/bash -s"]
+    for host in inventory.hosts:
+        with (folder / "probe.sh").open("rb") as script, (folder / f"answer-{host.name}").open("wb") as answer:
+            where = ["-p", str(host.port or ssh.port), "-l", ssh.user, host.address]
+            command = ["ssh", "-F", "/dev/null", *flags, *where, f"{prefix(ssh.user)}/bin/bash -s"]
             clients.append(subprocess.Popen(command, stdin=script, stdout=answer, stderr=subprocess.DEVNULL))
-    assert [client.wait() for client in clients] == [0] * count
-    for address in addresses(count):
-        assert (folder / f"answer-{address}").read_text().endswith("@@ end\n")
+    assert [client.wait() for client in clients] == [0] * len(clients)
+    for host in inventory.hosts:
+        assert (folder / f"answer-{host.name}").read_text().endswith("@@ end\n")
 
 
-def run_transport(folder: Path, inventory: Path) -> None:
+def run_transport(folder: Path, path: Path) -> None:
     """A fresh process that connects and reads."""
-    command = [sys.executable, "-c", _TRANSPORT, str(inventory), str(folder / "probe.sh")]
-    subprocess.run(command, check=True, env={**os.environ, "SSH_AUTH_SOCK": ""})
+    command = [sys.executable, "-c", _TRANSPORT, str(path), str(folder / "probe.sh")]
+    subprocess.run(command, check=True, env=WITHOUT_AGENT)
 
 
-def run_clusterctl(inventory: Path) -> None:
-    """A whole clusterctl; without a cluster there are changes to plan, and nothing is changed."""
-    command = [str(Path(sys.executable).with_name("clusterctl")), "-i", str(inventory), *COMMAND]
-    done = subprocess.run(command, env={**os.environ, "SSH_AUTH_SOCK": ""}, capture_output=True, text=True, check=False)
+def run_clusterctl(path: Path, words: Sequence[str]) -> None:
+    """A whole clusterctl; on hosts of our own there are changes to plan, and nothing is changed."""
+    command = [str(Path(sys.executable).with_name("clusterctl")), "-i", str(path), *words]
+    done = subprocess.run(command, env=WITHOUT_AGENT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 3), done.stderr  # 3: this machine does not suit the playbook.
 
 
@@ -145,44 +173,134 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def peak_memory(run: Callable[[], None]) -> float:
+    """The most MiB that the processes that ``run`` starts had at once, pages that they share counted once."""
+    before = _descendants(set())
+    most, over = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(0.02):
+            most = max(most, sum(_kib(process) for process in _descendants(before)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run()
+    finally:
+        over.set()
+        watcher.join()
+    return most / 1024
+
+
+def _descendants(without: set[int]) -> set[int]:
+    """The processes below this one, except those in ``without`` and what is below them."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # It has ended.
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found: set[int] = set()
+    rest = list(children.get(os.getpid(), []))
+    while rest:
+        process = rest.pop()
+        if process not in without:
+            found.add(process)
+            rest += children.get(process, [])
+    return found
+
+
+def _kib(process: int) -> int:
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
+
+
+def measure(commands: Commands, rounds: int, peer_rounds: int) -> dict[str, Measured]:
+    """Run all commands in turn, and then once more for their memory."""
+    found = {name: Measured() for name in commands}
+    for name, run in commands.items():
+        if name not in peers.NAMES:
+            run()  # Bytecode and page cache.
+    for number in range(rounds):
+        names = [name for name in commands if number < peer_rounds or name not in peers.NAMES]
+        for name in random.sample(names, len(names)):
+            began, cpu = time.perf_counter(), processor_time()
+            commands[name]()
+            found[name].seconds.append(time.perf_counter() - began)
+            found[name].processor.append(processor_time() - cpu)
+    for name, run in commands.items():
+        found[name].memory = peak_memory(run)
+    return found
+
+
+def commands_for(folder: Path, path: Path, words: Sequence[str], *, empty: bool, beside: Path | None) -> Commands:
+    """What is measured on the hosts of an inventory; ``beside`` is where the peers are installed."""
+    inventory = load_inventory(path)
+    probe = render.probe(**probe_values(inventory)).text
+    (folder / "probe.sh").write_text("echo '@@ end'\n" if empty else probe)
+    commands = {"ssh": lambda: run_ssh(folder, inventory), "transport": lambda: run_transport(folder, path)}
+    if not empty:
+        commands["clusterctl"] = lambda: run_clusterctl(path, words)
+    if beside:
+        commands |= peers.commands(beside, folder, inventory)
+    return commands
+
+
+def table(results: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
+    """All figures, a line for each number of hosts and command."""
+    yield f"{'hosts':>5}  {'':11}{'runs':>5}{'median':>8}{'min':>8}{'max':>8}{'ratio':>8}{'cpu':>8}{'MiB':>7}"
+    for count, measured in results.items():
+        base = statistics.median(measured["ssh"].seconds)
+        for name, each in measured.items():
+            median = statistics.median(each.seconds)
+            row = [median, min(each.seconds), max(each.seconds), median / base, each.cpu]
+            cells = "".join(f"{value:8.2f}" for value in row)
+            yield f"{count:5}  {name:11}{len(each.seconds):5}{cells}{each.memory:7.0f}"
+
+
+def verdicts(results: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
+    """The goals, and whether they are reached."""
+    for count, measured in results.items():
+        ratio = statistics.median(measured["clusterctl"].seconds) / statistics.median(measured["ssh"].seconds)
+        yield _verdict(f"clusterctl : ssh at {count} hosts", ratio, RATIO, "times")
+    few, many = min(results), max(results)
+    if few != many:
+        more = results[many]["clusterctl"].cpu - results[few]["clusterctl"].cpu
+        yield _verdict("processor time for each further host", 1000 * more / (many - few), MILLISECONDS, "ms")
+    yield _verdict(f"memory at {many} hosts", results[many]["clusterctl"].memory, MEMORY, "MiB")
+
+
+def _verdict(what: str, value: float, goal: float, unit: str) -> str:
+    word = "reached" if value <= goal else "MISSED"
+    return f"{what}: {value:.2f} {unit}, goal {goal:g}: {word}"
+
+
 def main() -> None:
-    """Measure, and print the medians."""
+    """Measure, and print one table."""
     parser = argparse.ArgumentParser(description="Time a second run with nothing to do.")
-    parser.add_argument("--hosts", type=int, default=10)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[10])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peer-rounds", type=int, default=1)
     parser.add_argument("--empty", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder, count = Path(name), arguments.hosts
-        inventory = write_inventory(folder, count)
-        probe = render.probe(**probe_values(load_inventory(inventory))).text
-        (folder / "probe.sh").write_text("echo '@@ end'\n" if arguments.empty else probe)
-        commands: dict[str, Callable[[], None]] = {
-            "ssh": lambda: run_ssh(folder, count),
-            "transport": lambda: run_transport(folder, inventory),
-            "clusterctl": lambda: run_clusterctl(inventory),
-        }
-        if arguments.empty:
-            del commands["clusterctl"]
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        spent: dict[str, list[float]] = {name: [] for name in commands}
-        with servers(folder, count):
-            for run in commands.values():
-                run()  # Bytecode and page cache.
-            for _ in range(arguments.rounds):
-                for name in random.sample(list(commands), len(commands)):
-                    began, cpu = time.perf_counter(), processor_time()
-                    commands[name]()
-                    times[name].append(time.perf_counter() - began)
-                    spent[name].append(processor_time() - cpu)
-    base = statistics.median(times["ssh"])
-    print(f"{count} hosts, {arguments.rounds} rounds, {os.cpu_count()} processors; seconds")
-    print(f"{'':12}{'median':>8}{'min':>8}{'max':>8}{'ratio':>8}{'cpu':>8}")
-    for name, values in times.items():
-        row = [statistics.median(values), min(values), max(values), statistics.median(values) / base]
-        print(f"{name:12}" + "".join(f"{value:8.3f}" for value in [*row, statistics.median(spent[name])]))
-    if "clusterctl" in times:
-        print(f"goal: clusterctl at most {GOAL:.1f} times ssh at 10 hosts")
+    parser.add_argument("--inventory", type=Path)
+    asked = parser.parse_args()
+    beside = peers.install() if asked.peers else None
+    results: dict[int, Mapping[str, Measured]] = {}
+    for count in [len(load_inventory(asked.inventory).hosts)] if asked.inventory else asked.hosts:
+        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+            folder = Path(name)
+            path, words = asked.inventory, ("plan", "bootstrap")
+            if path is None:
+                stack.enter_context(servers(folder, count))
+                path, words = write_inventory(folder, count), PREPARED
+            commands = commands_for(folder, path, words, empty=asked.empty, beside=beside)
+            results[count] = measure(commands, asked.rounds, asked.peer_rounds)
+    print(f"{shlex.join(sys.argv)}: {os.cpu_count()} processors; seconds")
+    print(*table(results), *(() if asked.empty else verdicts(results)), sep="\n")
 
 
 if __name__ == "__main__":

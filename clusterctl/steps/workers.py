@@ -8,7 +8,7 @@ from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, document, script
 from clusterctl.steps.kubeadm import node_registration
-from clusterctl.steps.preflight import CA_CERT, KUBELET_CONF
+from clusterctl.steps.preflight import BOOTSTRAP_CONF, CA_CERT, KUBELET_CONF
 from clusterctl.steps.step import ScriptStep, Tools
 
 _DISCOVERY = "/run/clusterctl/discovery.conf"
@@ -30,6 +30,8 @@ class Join(ScriptStep):
         reset = f"if this host may join anew: ssh {situation.host.address} sudo kubeadm reset -f"
         if joined and situation.api_silent:
             return Unknown(situation.api_problem)
+        if not joined and BOOTSTRAP_CONF in situation.facts.paths:
+            return Blocked("a join was begun and did not finish", f"look at journalctl -u kubelet; {reset}")
         if situation.api is None:
             if joined:
                 return Blocked(f"{KUBELET_CONF} exists, and the API cannot be asked: {situation.api_problem}", reset)

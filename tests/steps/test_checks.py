@@ -366,6 +366,7 @@ API_CASES: list[tuple[Step, str, ClusterFacts | None, dict[str, Any], type, str]
     ),
     (workers.Join(), "w1", None, {}, Needed, "not a node"),
     (workers.Join(), "w1", None, {"paths": TRACES}, Blocked, "cannot be asked"),
+    (workers.Join(), "w1", WHOLE, {"paths": frozenset({preflight.BOOTSTRAP_CONF})}, Blocked, "did not finish"),
     (workers.Join(), "w1", replace(WHOLE, nodes={}), {}, Needed, "not a node"),
     (workers.Join(), "w1", replace(WHOLE, nodes={}), {"paths": TRACES}, Blocked, "has no node w1"),
     (workers.Join(), "w1", WHOLE, {}, Blocked, "kubelet.conf"),
