@@ -61,6 +61,6 @@ docs: setup ## Write the generated references anew
 
 bench: setup machine ## Measure: lab, second run, start-up, bootstrap (root, 20 minutes)
 	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/second_run.py
+	$(BIN)/python benchmarks/second_run.py --hosts 10 50 --peers
 	$(BIN)/python benchmarks/lab_up.py
 	$(BIN)/python benchmarks/bootstrap.py

@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from clusterctl.model.inventory import Inventory
+from clusterctl.remote.way import Ways
 
 PINS = ("ansible-core==2.19.14", "pyinfra==3.10.0")
 NAMES = ("pyinfra", "ansible")
@@ -107,7 +108,7 @@ def commands(programs: Path, folder: Path, inventory: Inventory) -> dict[str, Ca
 
 
 def _run_pyinfra(programs: Path, folder: Path, count: int) -> None:
-    command = [programs / "pyinfra", "--dry", "--parallel", str(count), "hosts.py", "deploy.py"]
+    command = [str(programs / "pyinfra"), "--dry", "--parallel", str(count), "hosts.py", "deploy.py"]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "SSH_AUTH_SOCK": ""}, capture_output=True, text=True, check=False
     )
@@ -127,7 +128,7 @@ def _run_ansible(programs: Path, folder: Path, count: int) -> None:
             "ANSIBLE_LOCAL_TEMP": f"{folder}/ansible",
             "ANSIBLE_HOME": f"{folder}/ansible",
         }
-        command = [programs / "ansible-playbook", "--check", "-i", "hosts.json", "play.json"]
+        command = [str(programs / "ansible-playbook"), "--check", "-i", "hosts.json", "play.json"]
         done = subprocess.run(
             command, cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True, check=False
         )
@@ -136,41 +137,40 @@ def _run_ansible(programs: Path, folder: Path, count: int) -> None:
 
 
 def _pyinfra_hosts(inventory: Inventory) -> list[tuple[str, dict[str, object]]]:
-    ssh = inventory.ssh
     return [
         (
-            host.address,
+            way.address,
             {
-                "ssh_user": ssh.user,
-                "ssh_port": host.port or ssh.port,
-                "ssh_key": str(ssh.key.expanduser()),
-                "ssh_known_hosts_file": str(ssh.known_hosts.expanduser()),
+                "ssh_user": way.user,
+                "ssh_port": way.port,
+                "ssh_key": str(way.key.expanduser()),
+                "ssh_known_hosts_file": str(inventory.ssh.known_hosts.expanduser()),
                 "ssh_strict_host_key_checking": "yes",
                 "ssh_allow_agent": False,
                 "ssh_look_for_keys": False,
-                "_sudo": ssh.user != "root",
+                "_sudo": way.user != "root",
             },
         )
-        for host in inventory.hosts
+        for way in map(Ways(inventory.ssh).to, inventory.hosts)
     ]
 
 
 def _ansible_hosts(inventory: Inventory) -> dict[str, object]:
-    ssh = inventory.ssh
+    known_hosts = inventory.ssh.known_hosts.expanduser()
     options = (
-        f"-F /dev/null -o KexAlgorithms=curve25519-sha256 -o UserKnownHostsFile={ssh.known_hosts.expanduser()} "
+        f"-F /dev/null -o KexAlgorithms=curve25519-sha256 -o UserKnownHostsFile={known_hosts} "
         "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o IdentityAgent=none"
     )
     hosts = {
-        host.name: {
-            "ansible_host": host.address,
-            "ansible_port": host.port or ssh.port,
-            "ansible_user": ssh.user,
-            "ansible_become": ssh.user != "root",
-            "ansible_ssh_private_key_file": str(ssh.key.expanduser()),
+        way.name: {
+            "ansible_host": way.address,
+            "ansible_port": way.port,
+            "ansible_user": way.user,
+            "ansible_become": way.user != "root",
+            "ansible_ssh_private_key_file": str(way.key.expanduser()),
             "ansible_ssh_common_args": options,
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        for host in inventory.hosts
+        for way in map(Ways(inventory.ssh).to, inventory.hosts)
     }
     return {"all": {"hosts": hosts}}

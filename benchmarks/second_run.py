@@ -40,6 +40,7 @@ import peers
 from clusterctl import render
 from clusterctl.model.inventory import Inventory, load_inventory
 from clusterctl.remote.root import prefix
+from clusterctl.remote.way import Ways
 from clusterctl.steps.catalogue import probe_values
 
 PREPARED = ("plan", str(Path(__file__).with_name("prepared.yaml")))
@@ -122,7 +123,8 @@ def write_inventory(folder: Path, count: int) -> Path:
     path.write_text(
         "cluster:\n  name: bench\n  kubernetes: 1.36.3\n  endpoint: 127.0.1.1:6443\n"
         "  sources: {packages: 'http://127.0.0.1:9'}\n"
-        f"ssh: {{user: {getpass.getuser()}, key: {folder}/login, known_hosts: {folder}/known_hosts, port: {PORT}}}\n"
+        f"ssh: {{user: {getpass.getuser()}, key: {folder}/login, known_hosts: {folder}/known_hosts, port: {PORT}, "
+        "config: /dev/null}\n"
         "hosts:\n" + "\n".join(hosts) + "\n"
     )
     return path
@@ -130,13 +132,12 @@ def write_inventory(folder: Path, count: int) -> Path:
 
 def run_ssh(folder: Path, inventory: Inventory) -> None:
     """One client per host, all at once."""
-    ssh = inventory.ssh
+    ways = [Ways(inventory.ssh).to(host) for host in inventory.hosts]
     options = {
         "KexAlgorithms": "curve25519-sha256",
         "Ciphers": "aes128-gcm@openssh.com",
-        "UserKnownHostsFile": ssh.known_hosts.expanduser(),
+        "UserKnownHostsFile": inventory.ssh.known_hosts.expanduser(),
         "StrictHostKeyChecking": "yes",
-        "IdentityFile": ssh.key.expanduser(),
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
         "BatchMode": "yes",
@@ -144,14 +145,14 @@ def run_ssh(folder: Path, inventory: Inventory) -> None:
     }
     flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     clients = []
-    for host in inventory.hosts:
-        with (folder / "probe.sh").open("rb") as script, (folder / f"answer-{host.name}").open("wb") as answer:
-            where = ["-p", str(host.port or ssh.port), "-l", ssh.user, host.address]
-            command = ["ssh", "-F", "/dev/null", *flags, *where, f"{prefix(ssh.user)}/bin/bash -s"]
+    for way in ways:
+        with (folder / "probe.sh").open("rb") as script, (folder / f"answer-{way.name}").open("wb") as answer:
+            where = ["-i", str(way.key.expanduser()), "-p", str(way.port), "-l", way.user, way.address]
+            command = ["ssh", "-F", "/dev/null", *flags, *where, f"{prefix(way.user)}/bin/bash -s"]
             clients.append(subprocess.Popen(command, stdin=script, stdout=answer, stderr=subprocess.DEVNULL))
     assert [client.wait() for client in clients] == [0] * len(clients)
-    for host in inventory.hosts:
-        assert (folder / f"answer-{host.name}").read_text().endswith("@@ end\n")
+    for way in ways:
+        assert (folder / f"answer-{way.name}").read_text().endswith("@@ end\n")
 
 
 def run_transport(folder: Path, path: Path) -> None:
