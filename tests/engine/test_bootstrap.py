@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -213,6 +214,27 @@ def test_a_host_that_restarts_in_the_middle_is_told_so() -> None:
 
     with pytest.raises(OutcomeUnknown, match="restarted in the middle and the step is not done: kubeadm is not fully"):
         run(BOOTSTRAP, world)
+
+
+class Expiring(World):
+    """A world in which w1's first token is gone by the time kubeadm wants it."""
+
+    def act(self, host: str, name: str, effect: Callable[[], None], half: Callable[[], None] = lambda: None) -> None:
+        """As in any world."""
+        if (host, name) == ("w1", "workers/join") and ("w1", "workers/join") not in self.actions and self.api:
+            self.api = replace(self.api, join_tokens=())
+        super().act(host, name, effect, half)
+
+
+def test_a_token_that_expired_while_joining_is_made_anew_by_the_next_run() -> None:
+    """kubeadm's failure ends the host's walk; each join has a token of its own."""
+    world = Expiring(make_inventory(SWITCHES))
+
+    with pytest.raises(ClusterctlError, match="w1: there is no cluster to join"):
+        run(BOOTSTRAP, world)
+
+    go_on(world)
+    assert state(world) == state(_undisturbed)
 
 
 SCRIPTS = sorted({name for host, name in _undisturbed.actions if host == "w1"})
