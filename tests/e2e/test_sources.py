@@ -25,8 +25,8 @@ PASSWORD = "correct-horse-battery"
 PAIR = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
 REPOSITORIES = ("preflight/packages", "runtime/repository", "runtime/containerd", "packages/repository")
 IMAGES = ("runtime/config", "runtime/images")
-LOCK = "/var/lib/dpkg/lock-frontend"
-# Holds apt's first lock, as a program that comes at night does.
+LOCK = "/var/lib/apt/lists/lock"
+# Holds a lock that apt itself would not wait for, as a program that comes at night does.
 HOLDER = f"""systemd-run --quiet --collect perl -e '
   use Fcntl; $0 = "unattended-upgr"; open my $lock, ">>", "{LOCK}" or die;
   my $whole = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0; fcntl $lock, F_SETLK, $whole or die; sleep 14'"""
