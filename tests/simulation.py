@@ -38,7 +38,7 @@ from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.render import Script
 from clusterctl.steps import control_plane, kubeadm, network, packages, preflight, runtime
-from clusterctl.steps.os import MODULES, SYSCTLS
+from clusterctl.steps.os import MODULES, sysctls
 from clusterctl.steps.step import ClusterApi, Machine, Tools
 from tests.builders import PAUSE, make_facts, make_node, make_survey
 
@@ -466,7 +466,9 @@ def _containerd_config(world: World, host: Host, script: Script) -> None:
 _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "os/swap-off": _swap_off,
     "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
-    "os/sysctl": lambda world, host, script: _written(world, host, script, sysctls=dict(SYSCTLS)),
+    "os/sysctl": lambda world, host, script: _written(
+        world, host, script, sysctls=dict.fromkeys(sysctls(world.inventory.cluster), "1")
+    ),
     "os/proxy": _written,
     "runtime/repository": lambda world, host, script: _written(
         world, host, script, paths=world.hosts[host.name].paths | {runtime.KEYRING}

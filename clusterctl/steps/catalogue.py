@@ -84,7 +84,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
         "images": cluster.sources.images,
         "repository": f"{cluster.sources.packages}/core:/stable:/v{cluster.minor}/deb",
         "modules": os.MODULES,
-        "sysctls": tuple(os.SYSCTLS),
+        "sysctls": os.sysctls(inventory.cluster),
         "files": (
             *os.FILES,
             packages.SOURCE,

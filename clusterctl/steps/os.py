@@ -1,6 +1,7 @@
 """The host's kernel and memory, as kubelets want them."""
 
 from clusterctl.model.facts import HostFacts
+from clusterctl.model.inventory import Cluster
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Verdict
 from clusterctl.render import Script, script
@@ -12,16 +13,12 @@ SWAP_TARGET = "swap.target"
 ZRAM_SERVICES = ("zramswap.service", "zram-config.service")
 
 MODULES = ("overlay", "br_netfilter")
-# Forwarding is kubeadm's condition; bridged traffic has to pass iptables for kube-proxy with bridge plugins.
-SYSCTLS = {
-    "net.bridge.bridge-nf-call-ip6tables": "1",
-    "net.bridge.bridge-nf-call-iptables": "1",
-    "net.ipv4.ip_forward": "1",
-}
+# Bridged traffic has to pass iptables for kube-proxy with bridge plugins.
+_BRIDGED = ("net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-iptables")
 
 _MODULES_FILE = File("/etc/modules-load.d/kubernetes.conf", "".join(f"{module}\n" for module in MODULES))
-_SYSCTL_FILE = File("/etc/sysctl.d/99-kubernetes.conf", "".join(f"{key} = {SYSCTLS[key]}\n" for key in SYSCTLS))
-FILES = (FSTAB, _MODULES_FILE.path, _SYSCTL_FILE.path)
+_SYSCTL_FILE = "/etc/sysctl.d/99-kubernetes.conf"
+FILES = (FSTAB, _MODULES_FILE.path, _SYSCTL_FILE)
 
 
 class SwapOff(ScriptStep):
@@ -81,21 +78,28 @@ class Sysctl(ScriptStep):
 
     def check(self, situation: Situation) -> Verdict:
         """The values in force, and the file for the next boot."""
-        facts = situation.facts
-        wrong = [f"{key} is {facts.sysctls.get(key, 'absent')}" for key in SYSCTLS if facts.sysctls.get(key) != "1"]
+        facts, wanted = situation.facts, sysctls(situation.cluster)
+        wrong = [f"{key} is {facts.sysctls.get(key, 'absent')}" for key in wanted if facts.sysctls.get(key) != "1"]
         if wrong:
             return Needed(", ".join(wrong))
-        if facts.file(_SYSCTL_FILE.path) != _SYSCTL_FILE.content:
-            return Needed(f"{_SYSCTL_FILE.path} does not set them for the next boot")
-        return Satisfied(f"{len(SYSCTLS)} parameters are set")
+        (file,) = self.files(situation)
+        if facts.file(file.path) != file.content:
+            return Needed(f"{file.path} does not set them for the next boot")
+        return Satisfied(f"{len(wanted)} parameters are set")
 
     def files(self, situation: Situation) -> tuple[File, ...]:
         """The file that sets them at boot."""
-        return (_SYSCTL_FILE,)
+        return (File(_SYSCTL_FILE, "".join(f"{key} = 1\n" for key in sysctls(situation.cluster))),)
 
     def script(self, situation: Situation) -> Script:
         """Write the file and load it."""
-        return script(self.name, file=_SYSCTL_FILE)
+        return script(self.name, file=self.files(situation)[0])
+
+
+def sysctls(cluster: Cluster) -> tuple[str, ...]:
+    """The parameters that are set to 1. Forwarding, in the cluster's family, is kubeadm's condition."""
+    forward = "net.ipv6.conf.all.forwarding" if ":" in cluster.service_cidr else "net.ipv4.ip_forward"
+    return (*_BRIDGED, forward)
 
 
 def fstab_swaps(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A cluster made as many have to make theirs: through a bastion, over IPv6, as a user whose sudo asks for a password.
+"""A cluster of IPv6 made as many have to make theirs: through a bastion, as a user whose sudo asks for a password.
 
 Nothing that is secret may be seen on the way: processes are watched meanwhile, and everything that was written is
 searched afterwards. The tests of this file build on each other, in their order.
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.e2e
 HOSTS = ("cp1", "w1")
 BASTION = "w2"
 PREFIX = "fd00:77:acce::"
+REGISTRY = "guarded.example:5000"
 ADDRESSES = {"cp1": f"{PREFIX}11", "w1": f"{PREFIX}21", BASTION: f"{PREFIX}22"}
 # What each machine gets; the password comes through standard input.
 USERS: Mapping[str, str] = {
@@ -61,6 +62,11 @@ class Site:
     def password_file(self) -> Path:
         """Where the password of sudo is; nowhere else on the operator's side."""
         return self.folder / "password"
+
+    @property
+    def registry_file(self) -> Path:
+        """The password of a registry that containerd is told of."""
+        return self.folder / "registry-password"
 
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run clusterctl as the operator, without a terminal."""
@@ -120,12 +126,21 @@ def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         site.on(
             name,
             f"ip -6 address add {address}/64 dev eth0 nodad\n"
+            f"ip -6 route add default via {PREFIX}1\n"
             f"useradd --create-home --shell /bin/bash {user}\n"
             f"cp -r /home/admin/.ssh {home}/.ssh && chown -R {user}: {home}/.ssh\n"
             f"chpasswd <<'END'\n{user}:{site.password}\nEND\n{USERS[user]}\n",
         )
     data = yaml.safe_load(made.inventory.read_text())
-    data["cluster"] |= {"encryption_at_rest": True, "audit": {"policy": "default"}}
+    data["cluster"] |= {
+        "encryption_at_rest": True,
+        "audit": {"policy": "default"},
+        "endpoint": f"[{ADDRESSES['cp1']}]:6443",
+        "pod_cidr": "fd01:77::/56",
+        "service_cidr": "fd02:77::/112",
+    }
+    guarded = {"username": "puller", "password": {"file": str(site.registry_file)}}
+    data["cluster"].setdefault("sources", {}).setdefault("registries", {})[REGISTRY] = guarded
     data["ssh"] |= {
         "user": "deploy",
         "known_hosts": str(site.folder / "known_hosts"),
@@ -133,8 +148,9 @@ def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     }
     data["hosts"] = [host | {"address": ADDRESSES[host["name"]]} for host in data["hosts"] if host["name"] in HOSTS]
     site.inventory.write_text(yaml.safe_dump(data))
-    site.password_file.touch(mode=0o600)
-    site.password_file.write_text(f"{site.password}\n")
+    for path, text in ((site.password_file, site.password), (site.registry_file, f"marked-{secrets.token_hex(8)}")):
+        path.touch(mode=0o600)
+        path.write_text(f"{text}\n")
     yield site
     made.down()
 
@@ -295,6 +311,7 @@ def watched(site: Site) -> Watch:
             ("plan", "bootstrap", "--json"),
             ("status", "--json"),
             ("facts", "--json"),
+            ("verify", "--quick"),
         ):
             done = site.call(*words)
             assert done.returncode == 0, (words, done.stdout[-3000:], done.stderr[-3000:])
@@ -303,7 +320,7 @@ def watched(site: Site) -> Watch:
 
 @pytest.mark.timeout(900)
 def test_the_bootstrap_works(site: Site, watched: Watch) -> None:
-    """Both nodes are Ready, and a second look finds nothing to do: all through bastion, IPv6 and sudo's password."""
+    """Both nodes are Ready at IPv6 addresses, and a second look finds nothing to do."""
     nodes = json.loads(site.lab.run("cp1", "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o json"))[
         "items"
     ]
@@ -313,24 +330,18 @@ def test_the_bootstrap_works(site: Site, watched: Watch) -> None:
         )
         for node in nodes
     }
-    plan = json.loads(site.call("plan", "bootstrap", "--json").stdout)
-
-    assert ready == {"cp1": "True", "w1": "True"}
-    assert (plan["changes"], plan["blocked"], plan["unknown"]) == (0, 0, 0)
-    assert watched.looks > 100
-
-
-def test_nodes_are_of_the_family_of_the_services(site: Site, watched: Watch) -> None:
-    """The hosts are logged in to over IPv6, the cluster speaks IPv4."""
-    told = site.lab.run("cp1", "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o json")
-
     found = {
         node["metadata"]["name"]: next(
             each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"
         )
-        for node in json.loads(told)["items"]
+        for node in nodes
     }
-    assert found == {name: site.lab.machine(name).address for name in HOSTS}
+    plan = json.loads(site.call("plan", "bootstrap", "--json").stdout)
+
+    assert found == {name: ADDRESSES[name] for name in HOSTS}
+    assert ready == {"cp1": "True", "w1": "True"}
+    assert (plan["changes"], plan["blocked"], plan["unknown"]) == (0, 0, 0)
+    assert watched.looks > 100
 
 
 def test_every_login_came_through_the_bastion(site: Site, watched: Watch) -> None:
@@ -350,6 +361,8 @@ def marks(site: Site, watched: Watch) -> dict[str, bytes]:
     found = {
         "sudo's password": site.password.encode().partition(b"'")[0],
         "sudo's password in base64": base64.b64encode(site.password.encode()),
+        "the registry's password": site.registry_file.read_bytes().strip(),
+        "the registry's header": base64.b64encode(b"puller:" + site.registry_file.read_bytes().strip()),
         **{f"token {number}": token for number, token in enumerate(sorted(watched.tokens))},
     }
     key = site.lab.run("cp1", "sudo sed -n 's/.*secret: //p' /etc/kubernetes/encryption/config.yaml").strip()
@@ -393,6 +406,8 @@ def test_the_search_finds_what_is_there(site: Site, marks: dict[str, bytes], wat
 
     assert len(watched.tokens) >= 2  # kubeadm init's own, and the worker's.
     assert all(len(mark) >= 16 for mark in marks.values())
+    hosts_toml = site.lab.run("w1", f"sudo cat /etc/containerd/certs.d/{REGISTRY}/hosts.toml").encode()
+    assert marks["the registry's header"] in hosts_toml
     assert held(iter([("processes", b"\n".join(watch.seen))]), planted)
     assert held(iter([("journal", journal)]), planted)
     assert any(b"kubeadm\0init" in line for line in watched.seen)
@@ -405,7 +420,8 @@ def test_no_process_showed_a_secret(marks: dict[str, bytes], watched: Watch) -> 
 
 def test_nothing_that_the_operator_keeps_holds_a_secret(site: Site, marks: dict[str, bytes]) -> None:
     """Console, errors, --log, --json, the saved plan, the audit trail, the inventory."""
-    texts = [(place, text) for place, text in read(site.folder) if place != str(site.password_file)]
+    given = {str(site.password_file), str(site.registry_file)}
+    texts = [(place, text) for place, text in read(site.folder) if place not in given]
 
     assert any("runs/" in place and place.endswith(".ndjson") for place, _ in texts)
     assert any(place.endswith("log.ndjson") and b"step-changed" in text for place, text in texts)

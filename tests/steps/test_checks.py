@@ -32,6 +32,7 @@ from tests.builders import PAUSE, SOURCES, SWITCHES, make_facts, make_node, make
 from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
 from tests.steps.test_network import CASES as NETWORK_CASES
 
+SYSCTLS = dict.fromkeys(os.sysctls(make_situation().cluster), "1")
 MASKED = {"swap.target": Service("inactive", "masked")}
 CONFIGURED = make_situation(containerd_version="2.3.7", images=(PAUSE,))
 CONFIG_FILES = {file.path: FileFact(file.content, "644") for file in runtime.Config().files(CONFIGURED)}
@@ -164,7 +165,7 @@ CASES: list[tuple[Step, str, dict[str, Any], type, str]] = [
     (os.Modules(), "w1", {}, Needed, "br_netfilter"),
     (os.Modules(), "w1", {"modules": frozenset(os.MODULES)}, Needed, "next boot"),
     (os.Sysctl(), "w1", {}, Needed, "net.ipv4.ip_forward is 0"),
-    (os.Sysctl(), "w1", {"sysctls": os.SYSCTLS}, Needed, "next boot"),
+    (os.Sysctl(), "w1", {"sysctls": SYSCTLS}, Needed, "next boot"),
     # runtime
     (runtime.Containerd(), "w1", {}, Needed, "not installed"),
     (runtime.Containerd(), "w1", {"containerd_version": "1.6.20~ds1"}, Blocked, "too old"),

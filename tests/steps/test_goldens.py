@@ -74,6 +74,21 @@ CALICO = make_inventory(
 )
 OWN = make_inventory(f"  network: {{plugin: manifests, manifests: [{{file: own.yaml, sha256: '{'0' * 64}'}}]}}")
 SOURCED = make_inventory(SOURCES)
+SIX = parse_inventory(
+    """\
+cluster:
+  name: six
+  kubernetes: 1.36.3
+  endpoint: "[fd00::11]:6443"
+  pod_cidr: fd01::/56
+  service_cidr: fd02::/112
+  network: {plugin: flannel}
+hosts:
+  - {name: cp1, address: "fd00::11", role: control-plane}
+  - {name: w1, address: "fd00::21", role: worker}
+  - {name: w2, address: "fd00::22", role: worker}
+"""
+)
 PLAIN, LAB = make_inventory(), parse_inventory(NESTED % PATCHES)
 STALE = "/etc/kubernetes/patches/etcd.yaml"
 SCRIPTS: list[tuple[str, Step, Situation]] = [
@@ -104,6 +119,13 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("api-server-audit-policy", STEPS["api-server/audit-policy"], situation("cp1", LAB)),
     ("control-plane-init-plain", STEPS["control-plane/init"], situation("cp1", PLAIN)),
     ("control-plane-init-nested", STEPS["control-plane/init"], situation("cp1", LAB)),
+    (
+        "control-plane-init-ipv6",
+        STEPS["control-plane/init"],
+        situation("cp1", SIX, addresses=("192.0.2.1", "fd00::11")),
+    ),
+    ("os-sysctl-ipv6", STEPS["os/sysctl"], situation("w1", SIX)),
+    ("network-flannel-ipv6", STEPS["network/flannel"], situation("cp1", SIX)),
     ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
     ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
     ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),

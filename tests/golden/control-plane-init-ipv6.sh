@@ -1,0 +1,68 @@
+# control-plane/init
+set -euo pipefail
+umask 022
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# put_file PATH MODE CONTENT replaces a file in one move; a directory that is there keeps its mode.
+put_file() {
+  if ! test -d "$(dirname "$1")"; then install -d -m 0755 "$(dirname "$1")"; fi
+  printf '%s' "$3" >"$1.clusterctl"
+  chmod "$2" "$1.clusterctl"
+  mv -f "$1.clusterctl" "$1"
+}
+
+main() {
+  put_file /run/clusterctl/kubeadm-init.yaml 0600 'apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+# The token that init makes is short-lived, and a later step deletes it by this description.
+bootstrapTokens:
+  - description: clusterctl init
+    ttl: 15m0s
+nodeRegistration:
+  name: "cp1"
+  criSocket: unix:///run/containerd/containerd.sock
+  ignorePreflightErrors: []
+  kubeletExtraArgs:
+    - name: node-ip
+      value: "fd00::11"
+localAPIEndpoint:
+  advertiseAddress: "fd00::11"
+  bindPort: 6443
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+clusterName: "six"
+kubernetesVersion: "v1.36.3"
+controlPlaneEndpoint: "[fd00::11]:6443"
+imageRepository: "registry.k8s.io"
+networking:
+  podSubnet: "fd01::/56"
+  serviceSubnet: "fd02::/112"
+---
+{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+---
+{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+'
+  kubeadm init --config /run/clusterctl/kubeadm-init.yaml --skip-token-print
+
+}
+
+# The script holds its host's lock and writes to a file there, not into the connection: when the
+# connection breaks it goes on to its end, and whoever looks meanwhile sees that the host is busy.
+run() {
+  trap '' HUP
+  install -d -m 0700 /run/clusterctl
+  exec 9>>/run/clusterctl/lock
+  if ! flock -w 5 9; then
+    echo "another script of clusterctl runs here: $(cat /run/clusterctl/running)" >&2
+    exit 75
+  fi
+  printf '%s\n' control-plane/init >/run/clusterctl/running
+  local code
+  set +e
+  (set -e; main) </dev/null >/run/clusterctl/log 2>&1 9>&-
+  code=$?
+  cat /run/clusterctl/log
+  exit "$code"
+}
+run
