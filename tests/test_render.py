@@ -5,7 +5,7 @@ import subprocess
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterctl.model.secret import Secret
@@ -23,6 +23,7 @@ def test_shell_values_are_quoted() -> None:
     assert "'/etc/a b'" in text
 
 
+@settings(deadline=None)  # The machine may be busy.
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=40))
 def test_any_text_reaches_the_shell_unchanged(value: str) -> None:
     """Whatever the inventory says, bash sees the same."""
