@@ -191,7 +191,11 @@ def test_an_interrupted_installation_blocks_until_it_is_finished(site: Site) -> 
     ("registry", "password", "texts"),
     [
         ({"ca_file": None}, PASSWORD, ("x509", "Next: name the certificate of the registry's authority")),
-        ({}, "another-password", ("authorization failed", "Next: correct username and password")),
+        (
+            {"ca_file": None, "skip_verify": True},
+            "another-password",
+            ("authorization failed", "Next: correct username and password"),
+        ),
     ],
 )
 def test_an_image_that_cannot_be_pulled_is_told(
