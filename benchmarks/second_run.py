@@ -12,7 +12,8 @@ weighs in equally on all sides. The commands run in turn, in a new order each ro
   They are installed into the user's cache. Ansible takes minutes, so they run in the first --peer-rounds only.
 
 With --empty, ssh and transport run a script that does nothing: what is left is the way there and back. With
---inventory the hosts are those of an inventory, real nodes for example, and clusterctl plans a whole bootstrap.
+--inventory the hosts are those of an inventory, real nodes for example, and clusterctl plans a whole bootstrap, for
+which it asks the API as well.
 "cpu" is what the operator's side spent, without the hosts; it varies less than the time when the machine has other
 work. "MiB" is the most memory that all processes of the operator's side had at once, in a round that is not timed.
 """
@@ -301,7 +302,7 @@ def main() -> None:
             commands = commands_for(folder, path, words, empty=asked.empty, beside=beside)
             results[count] = measure(commands, asked.rounds, asked.peer_rounds)
     print(f"{shlex.join(sys.argv)}: {os.cpu_count()} processors; seconds")
-    print(*table(results), *(() if asked.empty else verdicts(results)), sep="\n")
+    print(*table(results), *(() if asked.empty or asked.inventory else verdicts(results)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from clusterctl import __version__
-from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
+from clusterctl.errors import ClusterctlError, InputError, KubernetesError, OutcomeUnknown
 from clusterctl.model.secret import Secret
 
 Object = dict[str, Any]
@@ -44,6 +44,7 @@ _CHANGE_TIMEOUT = 65.0  # The API server itself gives up after 60 s and says so.
 _PAUSE = 0.3
 _TEMPORARY = {403, 429, 500, 502, 503, 504}
 _CONNECTIONS = 8
+_HANDSHAKE = "in the TLS handshake"
 
 _T = TypeVar("_T")
 
@@ -361,8 +362,31 @@ def _connect(access: Access, tunnel_port: int | None) -> Any:
     return client
 
 
+class _Tls(ssl.SSLContext):
+    """A context that marks the errors of handshakes: over such a connection no request was sent.
+
+    A tunnel takes connections also while nobody listens at its other end; they break here.
+    """
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """Shake hands."""
+        try:
+            return super().wrap_socket(*arguments, **options)
+        except OSError as error:
+            error.add_note(_HANDSHAKE)
+            raise
+
+
+def _in_handshake(error: BaseException) -> bool:
+    """Whether an error of the library comes from a handshake. It wraps what it catches; ours are of other requests."""
+    inside = [each for each in (*error.args, error.__context__) if isinstance(each, BaseException)]
+    return _HANDSHAKE in getattr(error, "__notes__", ()) or any(
+        _in_handshake(each) for each in inside if not isinstance(each, ClusterctlError)
+    )
+
+
 def _tls(access: Access) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _Tls(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if access.insecure:
             context.check_hostname = False
@@ -489,5 +513,5 @@ def _no_answer(server: str, method: str, path: str, error: Exception) -> ApiErro
         message=re.sub(r"^<[^<>]*>: ?|^[A-Za-z]+\([^()]*\): ", "", text),
         resolution=resolution,
         temporary=not unverified,
-        sent=not (unverified or isinstance(error, (NewConnectionError, ConnectTimeoutError))),
+        sent=not (isinstance(error, (NewConnectionError, ConnectTimeoutError)) or _in_handshake(error)),
     )

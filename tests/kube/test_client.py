@@ -3,15 +3,18 @@
 import base64
 import json
 import socket
+import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
+from clusterctl.kube import client
 from clusterctl.kube.client import ApiError, Kube, describe, read_kubeconfig
 from tests.kube.certificates import client_certificate
 from tests.kube.conftest import ADMIN, NOBODY, ApiServer, free_port
@@ -286,37 +289,72 @@ def test_a_change_waits_for_a_server_that_does_not_listen_yet(api_server: ApiSer
     assert relay.connections == 1
 
 
-@pytest.fixture
-def mute() -> Iterator[int]:
-    """The port of a server that takes connections and hangs up."""
+@contextmanager
+def hanging_up(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """The port of a server that takes connections, does ``serve``, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        done = threading.Event()
 
-        def hang_up() -> None:
-            while not done.is_set():
+        def answer() -> None:
+            while True:
                 try:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                connection.close()
+                with connection, suppress(OSError):
+                    serve(connection)
 
-        thread = threading.Thread(target=hang_up)
+        thread = threading.Thread(target=answer)
         thread.start()
-        yield server.getsockname()[1]
-        done.set()
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
-def test_a_change_whose_connection_breaks_has_an_unknown_outcome(api_server: ApiServer, mute: int) -> None:
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """Hangs up at once, as a tunnel does while nobody listens at its other end."""
+    with hanging_up(lambda connection: None) as port:
+        yield port
+
+
+@pytest.fixture
+def dying(api_server: ApiServer) -> Iterator[int]:
+    """Shakes hands as the API server, and hangs up as soon as it has a request."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(api_server.authority, api_server.authority.with_suffix(".key"))
+
+    def serve(connection: socket.socket) -> None:
+        with tls.wrap_socket(connection, server_side=True) as wrapped:
+            wrapped.recv(1)
+
+    with hanging_up(serve) as port:
+        yield port
+
+
+def test_a_change_whose_connection_breaks_has_an_unknown_outcome(api_server: ApiServer, dying: int) -> None:
     """Nobody knows whether it was made, and it is not sent again."""
     with (
-        Kube(api_server.kubeconfig(server=f"https://127.0.0.1:{mute}")) as kube,
+        Kube(api_server.kubeconfig(server=f"https://127.0.0.1:{dying}")) as kube,
         pytest.raises(OutcomeUnknown, match="whether the change was made is unknown") as caught,
     ):
         kube.create("/api/v1/namespaces", {"metadata": {"name": "lost"}})
 
     assert caught.value.resolution
+
+
+def test_a_change_is_not_lost_in_a_handshake(api_server: ApiServer, mute: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a tunnel an API server that does not listen yet hangs up: nothing was sent, and nothing is unknown."""
+    monkeypatch.setattr(client, "PATIENCE", 0.5)
+    with (
+        Kube(api_server.kubeconfig(server=f"https://127.0.0.1:{mute}")) as kube,
+        pytest.raises(ApiError, match="the connection to https") as caught,
+    ):
+        kube.create("/api/v1/namespaces", {"metadata": {"name": "never"}})
+
+    assert (caught.value.status, caught.value.sent) == (None, False)
+    assert "run the command again" in caught.value.resolution
 
 
 def test_a_read_whose_connection_breaks_is_no_answer(api_server: ApiServer, mute: int) -> None:
