@@ -430,8 +430,11 @@ def _init(world: World, host: Host, script: Script) -> None:
 
 
 def _join(world: World, host: Host, script: Script) -> None:
-    if world.api is None or not world.api.join_tokens:
+    if world.api is None:
         raise CommandFailed(f"{host.name}: there is no cluster to join")
+    if not world.api.join_tokens:
+        said = "Abort reading the cluster-info ConfigMap after timeout of 5m0s: Unauthorized"
+        raise CommandFailed(f"{host.name}: {script.name} failed with exit status 1", details=said)
     if not world.secrets.pop(host.name, None):
         raise CommandFailed(f"{host.name}: there is no discovery file")
     _host(world, host, paths=world.hosts[host.name].paths | {preflight.KUBELET_CONF})

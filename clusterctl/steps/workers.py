@@ -3,6 +3,7 @@
 import base64
 import json
 
+from clusterctl.errors import CommandFailed
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
@@ -54,9 +55,22 @@ class Join(ScriptStep):
 
     def apply(self, situation: Situation, tools: Tools) -> None:
         """Make a token, hand it over through standard input, join."""
-        token = tools.cluster().create_join_token(ttl_seconds=_TOKEN_SECONDS)
+        token = tools.cluster().create_join_token(ttl_seconds=token_seconds(situation))
         tools.machine.put_secret(_DISCOVERY, discovery(situation, token))
-        super().apply(situation, tools)
+        try:
+            super().apply(situation, tools)
+        except CommandFailed as error:
+            if "Unauthorized" in error.details:
+                error.resolution = (
+                    "the join token expired or was deleted; run the same command again: it makes a new one"
+                )
+            raise
+
+
+def token_seconds(situation: Situation) -> int:
+    """How long a token has to live by our clock: the control plane ends it by its own, which may be ahead of ours."""
+    clock = situation.first_control_plane_facts.clock
+    return _TOKEN_SECONDS + (round(clock.ahead) if clock else 0)
 
 
 def discovery(situation: Situation, token: Secret) -> Secret:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clusterctl.model.facts import ClusterFacts, FileFact, Package, Service, Workload
+from clusterctl.model.facts import ClockFact, ClusterFacts, FileFact, Package, Service, Workload
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.steps import (
@@ -461,6 +461,15 @@ def test_a_cluster_that_does_not_answer_is_not_taken_for_none(step: Step, extra:
     assert isinstance(verdict, kind)
     assert "it starts" in getattr(verdict, "reason", "")
     assert not isinstance(verdict, Blocked) or "within a minute" in verdict.resolution
+
+
+@pytest.mark.parametrize(("clock", "seconds"), [(None, 900), (ClockFact(3600.4, 0.1), 4500), (ClockFact(-60, 0), 840)])
+def test_a_join_token_lives_by_the_clock_of_the_control_plane(clock: ClockFact | None, seconds: int) -> None:
+    """An operator's clock that is an hour behind does not make tokens that have expired already."""
+    situation = make_situation("w1", api=WHOLE)
+    facts = {**situation.all_facts, "cp1": make_facts("cp1", clock=clock)}
+
+    assert workers.token_seconds(replace(situation, all_facts=facts)) == seconds
 
 
 def test_every_step_has_a_case() -> None:
