@@ -1,10 +1,12 @@
 """From values to the text a host receives. Pure: the same values give the same text.
 
 A template's suffix decides how values are written: ``.sh.j2`` quotes each one for the shell, ``.yaml.j2``
-writes each one as JSON, which is YAML. An undefined name is an error, and a Secret cannot be written at all.
+writes each one as JSON, which is YAML; in other files a value is one plain word. An undefined name is an error,
+and a Secret cannot be written at all.
 """
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ import jinja2
 
 from clusterctl.model.secret import Secret
 from clusterctl.resources import folder
+
+_WORD = re.compile(r"[A-Za-z0-9_.:/@%*\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ def document(template: str, **values: object) -> str:
     return _environment("yaml").get_template(template).render(values)
 
 
+def text(template: str, **values: object) -> str:
+    """Render a configuration file of a language without quotes: every value is one plain word."""
+    return _environment("plain").get_template(template).render(values)
+
+
 class _Raw(str):
     """Text that is already shell, such as a rendered body."""
 
@@ -73,6 +82,12 @@ def _shell(value: object) -> str:
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return " ".join(_shell(item) for item in value)
     raise TypeError(f"a {type(value).__name__} cannot be written into a shell script")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, int) or (isinstance(value, str) and _WORD.fullmatch(value)):
+        return str(value)
+    raise TypeError(f"{value!r} is not one plain word")
 
 
 def _json(value: object) -> str:
@@ -101,7 +116,7 @@ def _environment(language: str) -> jinja2.Environment:
     return jinja2.Environment(  # noqa: S701 - shell and YAML, not HTML; finalize quotes every value.
         loader=jinja2.FileSystemLoader(folder("templates")),
         undefined=jinja2.StrictUndefined,
-        finalize=_without_secrets(_shell if language == "sh" else _json),
+        finalize=_without_secrets({"sh": _shell, "yaml": _json, "plain": _plain}[language]),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,11 +1,12 @@
 """Values for tests: each builder gives a whole, plausible value, and a test says only what it cares about."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clusterctl.model.facts import ClockFact, ClusterFacts, Disk, HostFacts, Link, NodeFacts, Package, Service
+from clusterctl.model.facts import ClockFact, ClusterFacts, Disk, HostFacts, Link, NodeFacts, Package, Route, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import EndpointFact, Fsync, Survey
@@ -17,6 +18,7 @@ DATA = Path(__file__).parent / "data"
 PATCHES = DATA / "patches"
 PASSWORD = "correct horse battery"
 os.environ["MIRROR_PASSWORD"] = PASSWORD
+VIRTUAL_IP = "192.0.2.100"
 SOURCES = f"""\
   proxy: {{http: "http://proxy.example:3128", no_proxy: [mirror.example, .internal.example, 10.0.0.0/8]}}
   sources:
@@ -34,29 +36,37 @@ SWITCHES = f"""\
   audit: {{policy: default}}
   patches: {PATCHES}
 """
-"""Lines of the key ``cluster`` that make every optional step necessary."""
+"""Lines of the key ``cluster`` that make every optional step necessary but those of a virtual IP."""
+VIRTUAL = f"  virtual_ip: {VIRTUAL_IP}\n"
+"""The line of the key ``cluster`` that gives the endpoint an address of its own."""
 
 _INVENTORY = """\
 cluster:
   name: demo
   kubernetes: 1.36.3
-  endpoint: 192.0.2.11:6443
+  endpoint: {endpoint}
 {extra}
 hosts:
-  - {{name: cp1, address: 192.0.2.11, role: control-plane}}
+{planes}
   - {{name: w1, address: 192.0.2.21, role: worker, labels: {{disk: ssd}}, taints: ["gpu=yes:NoSchedule"]}}
   - {{name: w2, address: 192.0.2.22, role: worker}}
 """
 
 
-def make_inventory(extra: str = "") -> Inventory:
-    """One control plane, two workers; ``extra`` are more lines of the key ``cluster``."""
-    return parse_inventory(_INVENTORY.format(extra=extra))
+def make_inventory(extra: str = "", *, control_planes: int = 1) -> Inventory:
+    """Control planes, and two workers; ``extra`` are more lines of the key ``cluster``."""
+    planes = "\n".join(
+        f"  - {{name: cp{number}, address: 192.0.2.{10 + number}, role: control-plane}}"
+        for number in range(1, control_planes + 1)
+    )
+    virtual = "virtual_ip:" in extra
+    endpoint = f"{VIRTUAL_IP}:8443" if virtual else "192.0.2.11:6443"
+    return parse_inventory(_INVENTORY.format(endpoint=endpoint, extra=extra, planes=planes))
 
 
 def make_facts(name: str = "cp1", **changes: Any) -> HostFacts:
     """A fresh Debian 12 host, as it comes from its installer."""
-    number = {"cp1": 11, "w1": 21, "w2": 22}[name]
+    number = {"cp1": 11, "cp2": 12, "cp3": 13, "w1": 21, "w2": 22}[name]
     facts = HostFacts(
         hostname=name,
         machine_id=f"{number:032x}",
@@ -84,6 +94,7 @@ def make_facts(name: str = "cp1", **changes: Any) -> HostFacts:
         host_keys=frozenset({f"ssh-ed25519 {name}"}),
         disks={path: Disk(50_000, 100_000, "/") for path in DISKS},
         clock=ClockFact(0.0, 0.1),
+        routes=(Route("192.0.2.0/24", "eth0"),),
     )
     return replace(facts, **changes)
 
@@ -112,9 +123,17 @@ def make_survey(**changes: Any) -> Survey:
     return replace(survey, **changes)
 
 
-def make_situation(host: str = "cp1", *, api: ClusterFacts | None = None, extra: str = "", **changes: Any) -> Situation:
-    """The situation of ``host``, with ``changes`` to its facts; the other hosts are fresh."""
-    inventory = make_inventory(extra)
-    facts = {name: make_facts(name) for name in ("cp1", "w1", "w2")}
+def make_situation(
+    host: str = "cp1",
+    *,
+    api: ClusterFacts | None = None,
+    extra: str = "",
+    control_planes: int = 1,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+    **changes: Any,
+) -> Situation:
+    """The situation of ``host``, with ``changes`` to its facts and those of ``others``; all else is fresh."""
+    inventory = make_inventory(extra, control_planes=control_planes)
+    facts = {each.name: make_facts(each.name, **(others or {}).get(each.name, {})) for each in inventory.hosts}
     facts[host] = make_facts(host, **changes)
     return Situation(inventory, inventory.host(host), facts, api, "" if api else "there is no cluster yet")

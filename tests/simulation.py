@@ -25,6 +25,7 @@ from clusterctl.model.facts import (
     CalicoFacts,
     ClusterFacts,
     ComponentStatus,
+    EtcdMember,
     FileFact,
     HostFacts,
     Package,
@@ -104,6 +105,7 @@ class World:
     pending: dict[str, tuple[Callable[[], None], int]] = field(default_factory=dict)
     faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    certificate_key: str = ""
     api_starts: int = 0
 
     def __post_init__(self) -> None:
@@ -150,9 +152,21 @@ class World:
             _configure_packages(self, self.inventory.host(name))
         elif "kubeadm reset" in refused.resolution:
             files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
-            self.hosts[name] = replace(facts, paths=facts.paths & {packages.KEYRING, runtime.KEYRING}, files=files)
+            kept = facts.paths & {packages.KEYRING, runtime.KEYRING}
+            self.hosts[name] = replace(facts, paths=kept, files=files, etcd_members=None)
+            self._forget(name)
         else:
             raise refused
+
+    def _forget(self, name: str) -> None:
+        """``kubeadm reset`` takes its member out of etcd; ``kubectl delete node`` stands beside it in a refusal."""
+        for other, facts in self.hosts.items():
+            if facts.etcd_members is not None:
+                members = tuple(member for member in facts.etcd_members if member.id != name)
+                self.hosts[other] = replace(facts, etcd_members=members)
+        if self.api is not None:
+            nodes = {each: node for each, node in self.api.nodes.items() if each != name}
+            self.api = replace(self.api, nodes=nodes)
 
     # What the engine's Observer reads.
 
@@ -180,7 +194,8 @@ class World:
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Every host that is to join finds what it needs."""
         joined = {name for name, each in facts.items() if preflight.KUBELET_CONF in each.paths}
-        found = {name: self.surveys.get(name, make_survey()) for name in facts if name not in joined}
+        usual = make_survey(endpoint=None) if self.inventory.cluster.virtual_ip else make_survey()
+        found = {name: self.surveys.get(name, usual) for name in facts if name not in joined}
         self.surveyed.append(set(found))
         return found
 
@@ -211,14 +226,14 @@ class FakeMachine:
         return ""
 
     def put_secret(self, path: str, content: Secret) -> None:
-        """Keep what is written below /run/clusterctl."""
+        """Keep what is written below /run/clusterctl until a script uses it."""
         assert path.startswith("/run/clusterctl/")
-        text = content.reveal()
-        self.world.act(
-            self.host.name,
-            f"put {path}",
-            lambda: self.world.secrets.setdefault(self.host.name, {}).update({path: text}),
-        )
+        secrets, name, text = self.world.secrets, self.host.name, content.reveal()
+        self.world.act(name, f"put {path}", lambda: secrets.setdefault(name, {}).update({path: text}))
+
+    def fetch(self, path: str) -> Secret:
+        """The digest of a secret file stands for its text."""
+        return Secret(self.world.hosts[self.host.name].digests[path])
 
 
 @dataclass(frozen=True)
@@ -411,6 +426,7 @@ def _init(world: World, host: Host, script: Script) -> None:
     )
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
+    _etcd_of(world, host)
     world.api = ClusterFacts(
         version="1.36.3",
         nodes={host.name: make_node(host.name, control_plane=True, ready=False, reason="no network plugin")},
@@ -426,7 +442,40 @@ def _init(world: World, host: Host, script: Script) -> None:
             for each in yaml.safe_load_all(file.content)
             if each["kind"] != "InitConfiguration"
         },
+        static_pods={f"{name}-{host.name}": True for name in control_plane.STATIC_PODS},
     )
+
+
+def _etcd_of(world: World, *joined: Host) -> None:
+    """Every control plane's etcd knows these members."""
+    members = tuple(EtcdMember(host.name, host.name, (host.address,)) for host in joined)
+    for host in joined:
+        _host(world, host, etcd_members=members)
+
+
+def _upload_certs(world: World, host: Host, script: Script) -> None:
+    if world.api is None:
+        raise CommandFailed(f"{host.name}: the API server does not answer")
+    world.certificate_key = world.secrets[host.name].pop("/run/clusterctl/certificate-key")
+    world.api = replace(world.api, join_tokens=(*world.api.join_tokens, "owns the certificates"))
+
+
+def _join_control_plane(world: World, host: Host, script: Script) -> None:
+    if world.api is None or not {"token", "owns the certificates"} <= set(world.api.join_tokens):
+        raise CommandFailed(f"{host.name}: there is no token, or there are no certificates")
+    if world.secrets[host.name].pop("/run/clusterctl/certificate-key") != world.certificate_key:
+        raise CommandFailed(f"{host.name}: the certificates cannot be decrypted")
+    _written(
+        world,
+        host,
+        script,
+        paths=world.hosts[host.name].paths | {*control_plane.MANIFESTS, ADMIN_CONF, preflight.ETCD_DATA},
+    )
+    _join(world, host, script)
+    nodes = {**world.api.nodes, host.name: make_node(host.name, control_plane=True)}
+    pods = {**world.api.static_pods, **{f"{name}-{host.name}": True for name in control_plane.STATIC_PODS}}
+    world.api = replace(world.api, nodes=nodes, static_pods=pods)
+    _etcd_of(world, *(each for each in world.inventory.control_planes if each.name in nodes))
 
 
 def _join(world: World, host: Host, script: Script) -> None:
@@ -446,7 +495,19 @@ def _join(world: World, host: Host, script: Script) -> None:
 def _encryption_key(world: World, host: Host, script: Script) -> None:
     if kubeadm.ENCRYPTION in world.hosts[host.name].digests:
         raise CommandFailed(f"{host.name}: the key is there already")
-    _host(world, host, digests={**world.hosts[host.name].digests, kubeadm.ENCRYPTION: f"made on {host.name}"})
+    given = world.secrets.get(host.name, {}).pop("/run/clusterctl/encryption-config", f"made on {host.name}")
+    _host(world, host, digests={**world.hosts[host.name].digests, kubeadm.ENCRYPTION: given})
+
+
+def _part(world: World, host: Host, script: Script) -> None:
+    """HAProxy or keepalived; the first control plane has the address."""
+    name = script.name.partition("/")[2]
+    installed = {**world.hosts[host.name].packages, name: Package("1.0", held=False, intact=True)}
+    services = {**world.hosts[host.name].services, f"{name}.service": Service("active", "enabled")}
+    _written(world, host, script, packages=installed, services=services)
+    wanted = world.inventory.cluster.virtual_ip
+    if name == "keepalived" and wanted and host == world.inventory.first_control_plane:
+        _host(world, host, addresses=(*world.hosts[host.name].addresses, wanted))
 
 
 def _containerd_config(world: World, host: Host, script: Script) -> None:
@@ -484,9 +545,13 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "runtime/config": _containerd_config,
     "runtime/images": lambda world, host, script: _host(world, host, pulled=frozenset(world.hosts[host.name].images)),
     "kubeadm/patches": _written,
+    "endpoint/haproxy": _part,
+    "endpoint/keepalived": _part,
     "api-server/encryption-key": _encryption_key,
     "api-server/audit-policy": _written,
     "control-plane/init": _init,
+    "control-plane/upload-certs": _upload_certs,
+    "control-plane/join": _join_control_plane,
     "workers/join": _join,
 }
 
@@ -513,6 +578,19 @@ def _nothing(world: World, host: Host, script: Script) -> None:
     """Nothing of it is on the disk yet."""
 
 
+def _half_joined(world: World, host: Host, script: Script) -> None:
+    """A node without its role, and a member of etcd that has no vote."""
+    found = {ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS}
+    _host(world, host, paths=world.hosts[host.name].paths | found)
+    joined = [name for name, facts in world.hosts.items() if facts.etcd_members is not None]
+    learner = EtcdMember(host.name, host.name, (host.address,), learner=True)
+    for name in joined:
+        members = world.hosts[name].etcd_members or ()
+        world.hosts[name] = replace(world.hosts[name], etcd_members=(*members, learner))
+    assert world.api is not None
+    world.api = replace(world.api, nodes={**world.api.nodes, host.name: make_node(host.name)})
+
+
 # What a power cut in the middle leaves on the disk. Scripts that are not here leave nothing.
 _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "os/modules": _written,
@@ -523,7 +601,10 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "runtime/config": _first_file,
     "kubeadm/patches": _first_file,
     "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
+    "control-plane/join": _half_joined,
     "workers/join": _with_paths(preflight.BOOTSTRAP_CONF),
+    "endpoint/haproxy": _first_file,
+    "endpoint/keepalived": _first_file,
 }
 
 
@@ -535,7 +616,9 @@ def run(playbook: Playbook, world: World, events: list[Event] | None = None) -> 
     def tools(host: Host, say: Callable[[str], None]) -> Tools:
         machine: Machine = FakeMachine(world, host)
         api: ClusterApi = FakeApi(world)
-        return Tools(machine, lambda: api, say, world.fetch)
+        return Tools(
+            machine, lambda: api, say, world.fetch, lambda name: FakeMachine(world, world.inventory.host(name))
+        )
 
     view = View(world.inventory, world, clock, lambda host, message, seconds: None)
     view.look(world.inventory.hosts)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterctl.model.secret import Secret
-from clusterctl.render import document, script
+from clusterctl.render import document, script, text
 from clusterctl.steps.step import File
 
 ODD = 'it\'s; $(touch /tmp/never) `id` "x" \\ \n end'
@@ -35,6 +35,16 @@ def test_any_text_reaches_the_shell_unchanged(value: str) -> None:
     )
 
     assert result.stdout.decode() == value
+
+
+@pytest.mark.parametrize("value", ["eth0 }", "a\nb", "", Secret("token"), None])
+def test_a_plain_file_takes_plain_words_alone(value: object) -> None:
+    """A language without quotes cannot be misled."""
+    values = {"name": "cp1", "address": "192.0.2.1", "peers": [], "priority": 1, "virtual_ip": "192.0.2.9/32"}
+
+    with pytest.raises(TypeError):
+        text("endpoint/keepalived.conf.j2", device=value, **values)
+    assert "interface eth0.7\n" in text("endpoint/keepalived.conf.j2", device="eth0.7", **values)
 
 
 @pytest.mark.parametrize("value", [Secret("token"), (Secret("token"),)])

@@ -17,7 +17,7 @@ from clusterctl.cli.session import open_session
 def kubeconfig(*, output: Path | None, force: bool) -> None:
     """Fetch the administrator's kubeconfig of the cluster.
 
-    Reads it on the first control plane and prints it, or writes FILE, which only you may read. Whoever has it
+    Reads it on a control plane and prints it, or writes FILE, which only you may read. Whoever has it
     may do anything in the cluster.
     """
     with open_session() as session:

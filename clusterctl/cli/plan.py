@@ -9,7 +9,7 @@ import click
 from clusterctl.cli.contracts import save_plan
 from clusterctl.cli.options import ignore_option, inventory_option, json_option, limit_option, sudo_option, this_command
 from clusterctl.cli.playbooks import any_playbook, ignoring
-from clusterctl.cli.session import open_session
+from clusterctl.cli.session import open_session, raise_all
 from clusterctl.errors import Refused
 from clusterctl.report.plan import plan_text
 
@@ -44,15 +44,20 @@ def plan(
 
     PLAYBOOK is a name, such as bootstrap, or the path of a YAML file. A step is needed (+), not known before
     earlier ones are done (?), blocked (!) or satisfied (=); a warning (~) stops nothing. Ends
-    with 3 when a step is blocked. JSON has the numbers "changes", "blocked" and "unknown" at its top.
+    with 3 when a step is blocked, with 4 when a host cannot be reached: the plan is about the others then.
+    JSON has the numbers "changes", "blocked" and "unknown" at its top.
     """
     book = ignoring(any_playbook(playbook), ignore)
     with open_session() as session:
-        made = session.plan(book.limited(limit, session.inventory), texts=output is not None)
+        book = book.limited(limit, session.inventory)
+        made = session.plan(book, texts=output is not None, partial=True)
+        walking = {host.name for host in book.hosts(session.inventory)}
+        unreached = {name: error for name, error in session.unreached.items() if name in walking}
     if as_json:
         click.echo(json.dumps(made.as_json(), indent=2))
     else:
         click.echo(plan_text(made, verbose=verbose, diff=diff))
+    raise_all(unreached)
     if output:
         save_plan(output, made, playbook=playbook, limit=limit, ignore=ignore)
         click.echo(f"Saved. To do exactly this: {this_command('run', shlex.quote(str(output)))}", err=True)

@@ -1,7 +1,7 @@
 """One call's dealings with the hosts and the API: connect, look, plan, run, and close everything at the end.
 
-The API is connected to when it is first asked for, through the first control plane, and again when that
-connection broke. What touches the outside is behind ``World``.
+The API is connected to when it is first asked for, through the first control plane whose API server answers, and
+again when that connection broke. What touches the outside is behind ``World``.
 """
 
 import signal
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 from uuid import uuid4
 
 from clusterctl.cli.ask import password
@@ -37,10 +37,14 @@ from clusterctl.report.progress import Progress
 from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
 
 _AT_ONCE = 64
+_T = TypeVar("_T")
 
 
 class Api(Protocol):
     """A connection to the cluster's API. Its methods raise KubernetesError."""
+
+    def answers(self) -> bool:
+        """Whether the API server at the other end is ready; asked once, without patience."""
 
     def observe(self) -> ClusterFacts:
         """Read the cluster."""
@@ -124,7 +128,8 @@ class Session:
         self.view = View(inventory, self, self._clock, lambda *waiting: self._say(*waiting))
         self.unreached: dict[str, ClusterctlError] = {}
         self._api: Api | None = None
-        self._hold: Hold | None = None
+        self._through: Host | None = None
+        self._holds: dict[str, Hold] = {}
         self._run = uuid4().hex
         self._lock = threading.RLock()
 
@@ -138,8 +143,8 @@ class Session:
 
     def close(self) -> None:
         """Close every connection, and give the operator's lock back."""
-        if self._hold is not None:
-            self._hold.close()
+        for hold in self._holds.values():
+            hold.close()
         self._drop_api()
         self._world.close()
 
@@ -179,24 +184,30 @@ class Session:
         """What is known of ``host``, as ``step`` wants to see it."""
         return self.view.situation(host, api=step.reads_api, survey=step.reads_survey)
 
-    def plan(self, playbook: Playbook, *, lock: bool = False, texts: bool = False) -> Plan:
+    def plan(self, playbook: Playbook, *, lock: bool = False, texts: bool = False, partial: bool = False) -> Plan:
         """Look at all hosts, and predict what ``playbook`` would do.
 
         ``lock`` takes the operator's lock before, and keeps it until the session ends: nobody else acts meanwhile.
         ``texts`` is make_plan's.
 
-        The hosts that walk, and the first control plane, have to be reached; the others need not, when the playbook
-        is limited.
+        The hosts that walk, and one control plane, have to be reached; the others need not, when the playbook
+        is limited. With ``partial`` the plan is about those hosts that are reached; ``unreached`` has the others.
         """
-        needed = {host.name for host in playbook.hosts(self.inventory)} | {self.inventory.first_control_plane.name}
-        self._reach(needed)
+        walking = [host.name for host in playbook.hosts(self.inventory)]
+        self.unreached = {}
+        self._give_up_on(self.try_to_connect(), walking, partial=partial)
         if lock:
-            self._take_lock()
+            for host in self._reached_planes():
+                self._take_lock(host)
         # To connect to the API costs an import and a few round trips: hosts answer meanwhile.
         threading.Thread(target=self._try_to_connect_api, name="api", daemon=True).start()
         errors = self._probe([host for host in self.inventory.hosts if host.name not in self.unreached])
-        self._give_up_on(errors, needed)
-        with Progress("reading the cluster through", [self.inventory.first_control_plane.name]):
+        self._give_up_on(errors, walking, partial=partial)
+        if reached := [name for name in walking if name not in self.unreached]:
+            playbook = playbook.limited(reached, self.inventory)
+        else:
+            raise_all({name: self.unreached[name] for name in walking})
+        with Progress("reading the cluster"):
             made = make_plan(playbook, self.inventory, self.situation, texts=texts)
         return self._with_manifests(playbook, made)
 
@@ -219,28 +230,35 @@ class Session:
                         steps[index] = replace(steps[index], verdict=Blocked(reason, error.resolution))
         return replace(made, steps=tuple(steps))
 
-    def _reach(self, needed: Collection[str]) -> None:
-        """Connect to all hosts; raise the errors of those that are needed, and remember those of the others."""
-        self.unreached = {}
-        self._give_up_on(self.try_to_connect(), needed)
+    def _give_up_on(self, errors: Mapping[str, ClusterctlError], needed: Collection[str], *, partial: bool) -> None:
+        """Raise the errors of the hosts that are needed, and remember those of the others.
 
-    def _give_up_on(self, errors: Mapping[str, ClusterctlError], needed: Collection[str]) -> None:
-        raise_all({name: error for name, error in errors.items() if name in needed})
+        The control planes are needed when none of them is reached; no other host is when ``partial``.
+        """
         self.unreached |= errors
+        lost = not self._reached_planes()
+        needed = {*needed, *(host.name for host in self.inventory.control_planes if lost)}
+        if lost or not partial:
+            raise_all({name: error for name, error in self.unreached.items() if name in needed})
 
-    def _take_lock(self) -> None:
-        first = self.inventory.first_control_plane
-        self._hold = self._world.hold(first, run=self._run, operator=operator(), command=this_call())
+    def _reached_planes(self) -> list[Host]:
+        return [host for host in self.inventory.control_planes if host.name not in self.unreached]
+
+    def _take_lock(self, host: Host) -> None:
+        """Take the operator's lock on a control plane.
+
+        It is taken on all that are reached, in the inventory's order: two operators who reach one of them in common
+        exclude each other, whichever hosts are down.
+        """
+        self._holds[host.name] = self._world.hold(host, run=self._run, operator=operator(), command=this_call())
 
     def _keep_lock(self) -> None:
-        """Take the lock again when the connection that held it broke. Raises Refused when somebody else has it now.
-
-        While the first control plane is out of reach, nobody else can take it either.
-        """
+        """Take the lock again where the connection that held it broke. Raises Refused when somebody else has it now."""
         with self._lock:
-            if self._hold is not None and not self._hold.alive:
-                with suppress(ConnectError):
-                    self._take_lock()
+            for name, hold in list(self._holds.items()):
+                if not hold.alive:
+                    with suppress(ConnectError):
+                        self._take_lock(self.inventory.host(name))
 
     def run(self, playbook: Playbook, publish: Publish, trail: Lines, *, contract: Contract | None = None) -> None:
         """Run ``playbook``; every event goes to ``publish``, every action to ``trail``. Raises as Runner does.
@@ -257,6 +275,7 @@ class Session:
                 lambda: audited_api(self.api().changes(), trail),
                 say,
                 self._world.fetch,
+                lambda name: audited_machine(self._world.machine(self.inventory.host(name)), name, trail),
             )
 
         runner = Runner(playbook, self.view, tools, self._clock, publish, contract)
@@ -277,17 +296,40 @@ class Session:
             )
 
     def admin_conf(self) -> Secret:
-        """The administrator's kubeconfig, read on the first control plane. Raises KubernetesError or ConnectError."""
-        return self._world.admin_conf(self.inventory.first_control_plane)
+        """The administrator's kubeconfig, read on a control plane. Raises KubernetesError or ConnectError."""
+        return self._on_a_control_plane(self._world.admin_conf)
 
     def api(self) -> Api:
         """The connection to the API, made when it is first asked for. Raises KubernetesError or ConnectError."""
         with self._lock:
             if self._api is None:
-                first = self.inventory.first_control_plane
-                self._world.connect(first)
-                self._api = self._world.connect_api(first, self.admin_conf())
+                self._through, self._api = self._on_a_control_plane(self._connect_api)
             return self._api
+
+    def _connect_api(self, host: Host) -> tuple[Host, Api]:
+        api = self._world.connect_api(host, self._world.admin_conf(host))
+        # The only one is waited for by whoever reads through it.
+        if len(self.inventory.control_planes) == 1 or api.answers():
+            return host, api
+        api.close()
+        raise KubernetesError(
+            f"{host.name}: the API server does not answer",
+            resolution=f"look at it: ssh {host.address} sudo systemctl status kubelet",
+        )
+
+    def _on_a_control_plane(self, act: Callable[[Host], _T]) -> _T:
+        """What ``act`` gives on the first control plane where it does not fail, those that were not reached last.
+
+        When all fail: the error of one that cannot be reached says more than that the others have no cluster.
+        """
+        errors: list[ClusterctlError] = []
+        for host in sorted(self.inventory.control_planes, key=lambda host: host.name in self.unreached):
+            try:
+                self._world.connect(host)
+                return act(host)
+            except (KubernetesError, ConnectError) as error:
+                errors.append(error)
+        raise next((error for error in errors if isinstance(error, ConnectError)), errors[0])
 
     def _try_to_connect_api(self) -> None:
         with suppress(Exception):  # Most often there is no cluster yet. Whoever asks for the API next is told.
@@ -316,7 +358,7 @@ class Session:
 
     def reconnect(self, host: Host, deadline: float) -> None:
         """Connect again to a host that was lost. Raises ConnectError."""
-        if host == self.inventory.first_control_plane:
+        if host == self._through:
             self._drop_api()
         self._world.reconnect(host, deadline)
 

@@ -16,7 +16,7 @@ from clusterctl.report.status import Status
 def status(*, as_json: bool) -> None:
     """Show the cluster's nodes and control plane beside the inventory.
 
-    Asks the API and the hosts, and changes nothing. A host that does not answer is shown as such; the first
+    Asks the API and the hosts, and changes nothing. A host that does not answer is shown as such; one
     control plane has to answer.
     """
     with open_session() as session:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from clusterctl.kube.client import Kube
     from clusterctl.kube.verify import VerifyResult
 
+_SERVER_ERROR = 500
+
 
 class Machines:
     """The hosts of an inventory; ``sudo_password`` is what the operator typed."""
@@ -105,6 +107,14 @@ class TunnelledApi:
     def __init__(self, tunnel: Tunnel, kube: "Kube") -> None:
         self._tunnel = tunnel
         self.kube = kube
+
+    def answers(self) -> bool:
+        """Whether the API server says that it is ready. One that refuses to tell answers as well."""
+        try:
+            self.kube.text("/readyz", patience=0.0)
+        except KubernetesError as error:
+            return error.status is not None and error.status < _SERVER_ERROR
+        return True
 
     def observe(self) -> ClusterFacts:
         """Read the cluster. A tunnel that cannot reach the API server tells why."""

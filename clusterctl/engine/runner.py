@@ -308,11 +308,10 @@ def _refused(step: Step, situation: Situation, verdict: Blocked | Unknown) -> Re
     if isinstance(verdict, Blocked):
         return Refused(f"{name}: {step.name}: {verdict.reason}", resolution=verdict.resolution)
     if step.reads_api and situation.api_silent:
-        first = situation.inventory.first_control_plane
         return Refused(
             f"{name}: {step.name} cannot be judged: {situation.api_problem}",
-            resolution=f"look why on {first.name}: sudo crictl ps -a --name kube-apiserver; sudo journalctl -u kubelet "
-            "-n 50; when the API server answers again, run the same command again",
+            resolution=f"look why on {situation.founders[0]}: sudo crictl ps -a --name kube-apiserver; "
+            "sudo journalctl -u kubelet -n 50; when the API server answers again, run the same command again",
         )
     return Refused(
         f"{name}: {step.name} cannot be judged: {verdict.reason}",

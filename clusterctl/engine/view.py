@@ -23,7 +23,7 @@ class Observer(Protocol):
         """Probe a host. Raises ConnectError."""
 
     def look_at_api(self) -> ClusterFacts:
-        """Read the cluster through the first control plane. Raises KubernetesError or ConnectError."""
+        """Read the cluster through a control plane. Raises KubernetesError or ConnectError."""
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts with these facts look at each other. Empty when all of them are nodes already."""
@@ -76,6 +76,7 @@ class View:
         self._clock = clock
         self._say = say
         self._hosts: dict[str, _Seen[HostFacts]] = {}
+        self._changed: set[str] = set()
         self._api: _Seen[tuple[ClusterFacts | None, str]] | None = None
         self._surveys: Mapping[str, Survey] | None = None
         self._changed_at = float("-inf")
@@ -114,7 +115,7 @@ class View:
         around them is wanted: that is asked once, and does not age.
         """
         seen = self._hosts.get(host.name)
-        if seen is None or self._clock.now() - seen.at > max_age:
+        if seen is None or host.name in self._changed or self._clock.now() - seen.at > max_age:
             self._look(host)
         facts, problem = self._api_facts(api_max_age) if api else (None, "")
         with self._lock:
@@ -122,10 +123,13 @@ class View:
         return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {})
 
     def changed(self, host: Host | None) -> None:
-        """A step changed ``host``, or only the cluster: what was seen of it, and what the API said, is old."""
+        """A step changed ``host``, or only the cluster: what was seen of it, and what the API said, is old.
+
+        Until somebody looks at the host itself, the others go on with what was seen of it before.
+        """
         with self._lock:
             if host is not None:
-                self._hosts.pop(host.name, None)
+                self._changed.add(host.name)
             self._changed_at = self._clock.now()
 
     def reconnect(self, host: Host, deadline: float) -> None:
@@ -149,6 +153,7 @@ class View:
             self._clock.sleep(1.0)
         with self._lock:
             self._hosts[host.name] = _Seen(facts, at)
+            self._changed.discard(host.name)
 
     def _survey(self, known: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         with self._survey_lock:
@@ -167,12 +172,19 @@ class View:
             return seen.value
 
     def _read_api(self) -> tuple[ClusterFacts | None, str]:
-        first = self.inventory.first_control_plane
-        if first.name not in self._hosts:
-            self._look(first)
-        if ADMIN_CONF not in self._hosts[first.name].value.paths:
+        if not self._there_is_a_cluster():
             return None, "there is no cluster yet"
         try:
             return self._observer.look_at_api(), ""
         except KubernetesError as error:
             return None, error.what
+
+    def _there_is_a_cluster(self) -> bool:
+        """Whether a control plane has an administrator's kubeconfig; those that never answered are not asked."""
+        planes = self.inventory.control_planes
+        for host in [host for host in planes if host.name in self._hosts] or planes[:1]:
+            if host.name not in self._hosts or host.name in self._changed:
+                self._look(host)
+            if ADMIN_CONF in self._hosts[host.name].value.paths:
+                return True
+        return False

@@ -19,6 +19,7 @@ CALICO_NAMESPACES = ("tigera-operator", "calico-system")
 
 # Where kubeadm keeps its configurations: the name of the ConfigMap, and the key in it.
 _SETTINGS = {"kubeadm-config": "ClusterConfiguration", "kubelet-config": "kubelet", "kube-proxy": "config.conf"}
+_STATIC_PODS = {"labelSelector": "tier=control-plane"}  # The label is kubeadm's.
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -38,6 +39,7 @@ def observe(kube: Kube, *, patience: float = PATIENCE) -> ClusterFacts:
     loads = {f"{load.namespace}/{load.kind}/{load.name}": load for load in found}
     nodes = [node_facts(item) for item in kube.items("/api/v1/nodes", patience=patience)]
     tokens = kube.items(COLLECTION, OURS_QUERY, patience=patience)
+    pods = kube.items("/api/v1/namespaces/kube-system/pods", _STATIC_PODS, patience=patience)
     return ClusterFacts(
         version=version,
         nodes={node.name: node for node in nodes},
@@ -47,6 +49,7 @@ def observe(kube: Kube, *, patience: float = PATIENCE) -> ClusterFacts:
         settings=_settings(kube, names, patience),
         applied=records,
         calico=served,
+        static_pods={item["metadata"]["name"]: readiness(_conditions(item))[0] for item in pods},
     )
 
 
@@ -84,7 +87,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
     metadata, spec, status = node["metadata"], node.get("spec") or {}, node.get("status") or {}
     info = status.get("nodeInfo") or {}
     labels = metadata.get("labels") or {}
-    ready, reason = readiness(status.get("conditions") or [])
+    ready, reason = readiness(_conditions(node))
     ours = owned(metadata.get("annotations"))
     return NodeFacts(
         name=metadata["name"],
@@ -103,6 +106,10 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         os_image=info.get("osImage", ""),
         container_runtime=info.get("containerRuntimeVersion", ""),
     )
+
+
+def _conditions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (item.get("status") or {}).get("conditions") or []
 
 
 def readiness(conditions: Sequence[Mapping[str, Any]]) -> tuple[bool, str]:

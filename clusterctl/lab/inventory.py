@@ -14,7 +14,7 @@ def inventory(state: State, directory: Directory) -> dict[str, Any]:
     cluster: dict[str, Any] = {
         "name": state.name,
         "kubernetes": state.kubernetes,
-        "endpoint": f"{state.machines[0].address}:6443",
+        **_endpoint(state),
         "pod_cidr": "10.10.0.0/16",
         "service_cidr": "10.96.0.0/12",
         "network": {"plugin": "flannel"},
@@ -62,6 +62,13 @@ def inventory(state: State, directory: Directory) -> dict[str, Any]:
             {"name": machine.name, "address": machine.address, "role": machine.role} for machine in state.machines
         ],
     }
+
+
+def _endpoint(state: State) -> dict[str, str]:
+    """The first control plane, or an address that the control planes have between them."""
+    if state.virtual_ip:
+        return {"endpoint": f"{state.virtual_ip}:8443", "virtual_ip": state.virtual_ip}
+    return {"endpoint": f"{state.machines[0].address}:6443"}
 
 
 def text(state: State, directory: Directory) -> str:

@@ -22,6 +22,7 @@ from clusterctl.lab.lock import exclusive
 from clusterctl.lab.progress import Report, Told, Working
 from clusterctl.lab.shape import (
     DEFAULT_KUBERNETES,
+    VIRTUAL_IP,
     Machine,
     Shape,
     check_name,
@@ -327,6 +328,7 @@ def _make(shape: Shape, directory: Directory, report: Report) -> Lab:
             boot=this_boot(),
             cgroup_version=cgroups.version(),
             machines=machines(chosen, control_planes, workers),
+            virtual_ip=chosen.address(VIRTUAL_IP) if control_planes > 1 else "",
         )
         directory.save(state)
         try:

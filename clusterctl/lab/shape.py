@@ -14,6 +14,9 @@ DEFAULT_KUBERNETES = "1.36.3"
 MOST_CONTROL_PLANES = 9
 MOST_WORKERS = 200
 
+VIRTUAL_IP = 10
+"""The number of the address that no machine has: the endpoint's, where there are several control planes."""
+
 _FIRST_CONTROL_PLANE = 11
 _FIRST_WORKER = 21
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")

@@ -36,7 +36,8 @@ class State:
     """One lab. ``served`` is None when the machines use the official sources.
 
     ``boot`` names the boot of this computer in which the lab was started; ``complete`` is False while it is
-    being started, and stays so when that is interrupted.
+    being started, and stays so when that is interrupted. ``virtual_ip`` is the address of the endpoint of a lab that
+    began with several control planes, else empty: a cluster's endpoint stays what it was.
     """
 
     name: str
@@ -47,6 +48,7 @@ class State:
     cgroup_version: int
     machines: tuple[Machine, ...]
     served: Served | None = None
+    virtual_ip: str = ""
     complete: bool = False
 
     @property

@@ -6,9 +6,11 @@ files are base64. ``parse_host_facts`` makes frozen values of them and judges no
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from clusterctl.errors import ClusterctlError
 
@@ -65,6 +67,19 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """A member of etcd: ``id`` as etcdctl writes it, the addresses by which the others reach it, and its right to vote.
+
+    A ``learner`` copies the data and does not vote yet. The name of a member that never started is empty.
+    """
+
+    id: str
+    name: str
+    addresses: tuple[str, ...]
+    learner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ClockFact:
     """How many seconds the host's clock is ahead of ours, give or take ``doubt`` seconds."""
 
@@ -89,6 +104,7 @@ class HostFacts:
     ``os_codename`` is the release's name, such as ``bookworm``. ``pulled`` are the images that containerd holds, of a
     host that is no node yet. ``package_lock`` says, when there is a ``dpkg_problem``, which process holds a lock of
     apt or dpkg.
+    ``etcd_members`` are what the etcd of this host answers, None when there is none or it does not answer.
     ``busy`` names the script of clusterctl that runs at this moment, or is empty.
     """
 
@@ -131,6 +147,7 @@ class HostFacts:
     os_codename: str = ""
     pulled: frozenset[str] = frozenset()
     package_lock: str = ""
+    etcd_members: tuple[EtcdMember, ...] | None = None
 
     def file(self, path: str) -> str | None:
         """The text of the file at ``path``, None when there is none."""
@@ -231,7 +248,8 @@ class ClusterFacts:
     ``settings`` are kubeadm's configurations as the cluster keeps them, by their kind: ClusterConfiguration,
     KubeletConfiguration, KubeProxyConfiguration.
     ``applied`` are the manifests that clusterctl recorded, by the step's name. ``calico`` is None where the
-    operator's API group is not served.
+    operator's API group is not served. ``static_pods`` are the control planes' own pods, such as ``etcd-cp1``, and
+    whether they are ready.
     """
 
     version: str
@@ -242,6 +260,7 @@ class ClusterFacts:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     applied: Mapping[str, Applied] = field(default_factory=dict)
     calico: CalicoFacts | None = None
+    static_pods: Mapping[str, bool] = field(default_factory=dict)
 
 
 def clock_of(text: str, sent: float, received: float) -> ClockFact | None:
@@ -315,9 +334,27 @@ def parse_host_facts(text: str) -> HostFacts:
             os_codename=one("os-codename"),
             pulled=frozenset(one("pulled").split()),
             package_lock=one("package-lock"),
+            etcd_members=_etcd_members(one("etcd-members")),
         )
-    except (ValueError, IndexError, binascii.Error) as error:
+    except (ValueError, IndexError, KeyError, binascii.Error) as error:
         raise ClusterctlError(f"the probe's answer cannot be read: {error}", details=text[-500:]) from error
+
+
+def _etcd_members(text: str) -> tuple[EtcdMember, ...] | None:
+    """The answer of etcd's ``/v3/cluster/member/list``; an error of its own, such as that of a learner, is none."""
+    try:
+        found = json.loads(text)["members"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return tuple(
+        EtcdMember(
+            f"{int(member['ID']):x}",
+            member.get("name", ""),
+            tuple(str(urlsplit(url).hostname) for url in member.get("peerURLs", ())),
+            bool(member.get("isLearner")),
+        )
+        for member in found
+    )
 
 
 def _sections(text: str) -> dict[str, list[str]]:

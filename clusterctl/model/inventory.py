@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from clusterctl.errors import InputError
-from clusterctl.model import components
+from clusterctl.model import components, endpoint
 from clusterctl.model.components import ApiServer, Audit, Component, Patches
 from clusterctl.model.sources import Proxy, Sources
 from clusterctl.model.strict import FOLDER, SecretSource
@@ -256,6 +256,7 @@ class Cluster(_Strict):
     name: Annotated[str, AfterValidator(_dns_name)]
     kubernetes: Annotated[str, AfterValidator(_version)]
     endpoint: Annotated[str, AfterValidator(_endpoint)]
+    virtual_ip: Annotated[str, AfterValidator(_ip)] | None = None
     pod_cidr: Annotated[str, AfterValidator(_cidr)] = "10.10.0.0/16"
     service_cidr: Annotated[str, AfterValidator(_cidr)] = "10.96.0.0/12"
     network: Network = CalicoNetwork()
@@ -465,11 +466,10 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
     control_planes = [index for index, host in enumerate(hosts) if host.get("role") == "control-plane"]
     if isinstance(raw, list) and not control_planes:
         yield ("hosts",), "at least one host needs the role control-plane"
-    for index in control_planes[1:]:
-        yield ("hosts", index, "role"), "this version supports one control plane; make this host a worker"
     cluster = data.get("cluster")
     if isinstance(cluster, dict):
         yield from _families(cluster, hosts)
+        yield from endpoint.contradictions(cluster, hosts)
         yield from _overlap(cluster)
         yield from components.contradictions(cluster)
         yield from _pools(cluster)
@@ -492,6 +492,10 @@ def _overlap(cluster: Mapping[str, Any]) -> Iterator[tuple[_Place, str]]:
         return  # The field's own check tells it.
     if pods.version == services.version and pods.overlaps(services):
         yield ("cluster", "pod_cidr"), f"{pods} overlaps the service_cidr {services}"
+    virtual_ip = endpoint.address(cluster.get("virtual_ip"))
+    for key, network in (("pod_cidr", pods), ("service_cidr", services)):
+        if virtual_ip is not None and virtual_ip in network:
+            yield ("cluster", "virtual_ip"), f"{virtual_ip} is in the {key} {network}"
 
 
 def _families(cluster: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[_Place, str]]:
@@ -499,8 +503,10 @@ def _families(cluster: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) ->
     version = _version_of(cluster.get("service_cidr", Cluster.model_fields["service_cidr"].default))
     if version is None:
         return
-    if _version_of(cluster.get("pod_cidr", Cluster.model_fields["pod_cidr"].default)) not in (None, version):
-        yield ("cluster", "pod_cidr"), f"must be of IPv{version}, as the service_cidr is"
+    given = {"pod_cidr": Cluster.model_fields["pod_cidr"].default, **cluster}
+    for key in ("pod_cidr", "virtual_ip"):
+        if _version_of(given.get(key)) not in (None, version):
+            yield ("cluster", key), f"must be of IPv{version}, as the service_cidr is"
     for index, host in enumerate(hosts):
         if _version_of(host.get("internal_address")) not in (None, version):
             yield ("hosts", index, "internal_address"), f"must be of IPv{version}, as the service_cidr is"

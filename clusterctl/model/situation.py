@@ -7,7 +7,7 @@ from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Cluster, Host, Inventory
 from clusterctl.model.survey import Survey
 
-# The first control plane has it from the middle of kubeadm init on.
+# A control plane has it from the middle of kubeadm init or join on.
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 
@@ -40,7 +40,13 @@ class Situation:
     @property
     def api_silent(self) -> bool:
         """Whether there is a cluster, and nothing is known of it: of use to steps that read the API."""
-        return self.api is None and ADMIN_CONF in self.first_control_plane_facts.paths
+        return self.api is None and bool(self.founders)
+
+    @property
+    def founders(self) -> tuple[str, ...]:
+        """The control planes, by their hosts' names, that have an administrator's kubeconfig: the cluster is there."""
+        planes = (host.name for host in self.inventory.control_planes)
+        return tuple(name for name in planes if name in self.all_facts and ADMIN_CONF in self.all_facts[name].paths)
 
     @property
     def node_name(self) -> str:
@@ -61,11 +67,6 @@ class Situation:
     def survey(self) -> Survey | None:
         """What this host found of the network and its disk, None when it was not asked."""
         return self.surveys.get(self.host.name)
-
-    @property
-    def first_control_plane_facts(self) -> HostFacts:
-        """The facts of the host on which the cluster was started."""
-        return self.all_facts[self.inventory.first_control_plane.name]
 
 
 def node_name(facts: HostFacts) -> str:

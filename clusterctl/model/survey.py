@@ -54,7 +54,8 @@ class Survey:
     """What one host found. ``problem`` says why it could not be asked; all else is empty then.
 
     ``endpoint`` is None when it was not asked, empty when the name does not resolve. ``registries`` maps image
-    registries to why none of their addresses answers, empty when one does.
+    registries to why none of their addresses answers, empty when one does. ``virtual_ip_owner`` is the MAC address
+    that answered for the virtual IP, empty when none did or it was not asked.
     """
 
     problem: str = ""
@@ -62,6 +63,7 @@ class Survey:
     endpoint: tuple[EndpointFact, ...] | None = None
     registries: tuple[tuple[str, str], ...] = ()
     fsync: Fsync | None = None
+    virtual_ip_owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def parse_survey(text: str) -> Survey:
             else None,
             registries=tuple((row[1], row[2]) for row in rows if row[0] == "registry"),
             fsync=fsyncs[0] if fsyncs else None,
+            virtual_ip_owner=next((row[1] for row in rows if row[0] == "virtual-ip"), ""),
         )
     except (ValueError, IndexError) as error:
         raise ClusterctlError(f"the survey's answer cannot be read: {error}", details=text[-500:]) from error

@@ -38,7 +38,7 @@ class Hold:
 
 
 def hold(connection: Connection, *, run: str, operator: str, command: str) -> Hold:
-    """Take the operator's lock of the cluster on its first control plane.
+    """Take the operator's lock of the cluster on one of its control planes.
 
     ``run`` identifies this run: a broken connection of the same run makes room. Raises Refused when somebody else
     holds the lock, with who, since when and for which command.

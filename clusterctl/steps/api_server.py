@@ -1,11 +1,12 @@
 """What lies beside the API server before it starts: the key that encrypts its data, and its audit policy."""
 
 from clusterctl.model.situation import Situation
-from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, document, script
 from clusterctl.steps.kubeadm import AUDIT_POLICY, ENCRYPTION
-from clusterctl.steps.step import File, ScriptStep
+from clusterctl.steps.step import File, ScriptStep, Tools
 
+_GIVEN = "/run/clusterctl/encryption-config"
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 
 
@@ -37,16 +38,25 @@ class EncryptionKey(ScriptStep):
                 "encryption_at_rest out of the inventory",
             )
         if holders:
-            holder = min(holders)
-            return Blocked(
-                f"{holder} has {ENCRYPTION}, and this control plane needs the same",
-                f"copy it over, as root and with mode 0600, from {holder} to {situation.host.name}",
-            )
+            return Needed(f"{ENCRYPTION} is missing; {self._holder(situation)} has it")
+        if situation.host != situation.inventory.first_control_plane:
+            return Unknown(f"{situation.inventory.first_control_plane.name} makes the key first")
         return Needed(f"{ENCRYPTION} is missing")
 
     def script(self, situation: Situation) -> Script:
-        """The key is made on the host and never leaves it."""
-        return script(self.name, path=ENCRYPTION)
+        """The key is made on the first control plane; the others get the same file."""
+        return script(self.name, path=ENCRYPTION, given=_GIVEN if self._holder(situation) else "")
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Make the key, or fetch it from a control plane that has it."""
+        if holder := self._holder(situation):
+            tools.machine.put_secret(_GIVEN, tools.other(holder).fetch(ENCRYPTION))
+        super().apply(situation, tools)
+
+    def _holder(self, situation: Situation) -> str:
+        names = (host.name for host in situation.inventory.control_planes if host != situation.host)
+        holders = (name for name in names if name in situation.all_facts)
+        return next((name for name in holders if ENCRYPTION in situation.all_facts[name].digests), "")
 
 
 class AuditPolicy(ScriptStep):

@@ -99,6 +99,9 @@ def components(cluster: Cluster) -> dict[str, dict[str, Any]]:
     gates = {"feature-gates": ",".join(f"{name}={str(on).lower()}" for name, on in cluster.feature_gates.items())}
     args = gates if cluster.feature_gates else {}
     api_args, volumes = dict(args), []
+    if cluster.virtual_ip:
+        # It says that it is not ready, and goes on answering until HAProxy has seen that.
+        api_args["shutdown-delay-duration"] = "5s"
     if cluster.audit is not None:
         api_args |= _AUDIT_ARGS
         volumes += [_volume("audit-policy", _AUDIT_FOLDER, read_only=True), _volume("audit-logs", _AUDIT_LOGS)]

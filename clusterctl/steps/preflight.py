@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from packaging.version import InvalidVersion, Version
 
-from clusterctl.model.inventory import Role
+from clusterctl.model.inventory import Cluster, Role
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
 from clusterctl.steps import finding
@@ -39,8 +39,6 @@ _PORTS: Mapping[Role, Mapping[int, str]] = {
     },
     "worker": {10250: "kubelet", 10256: "kube-proxy"},
 }
-PORTS = tuple(sorted({port for ports in _PORTS.values() for port in ports}))
-
 _NETWORK_FILES = {"flannel": ("10-flannel.conflist",), "calico": ("10-calico.conflist", "calico-kubeconfig")}
 
 
@@ -108,7 +106,7 @@ class Ports(Finding):
         """A port may be free or held by its own component."""
         taken = [
             f"{port} is held by {holder or 'an unknown process'}"
-            for port, owner in _PORTS[situation.host.role].items()
+            for port, owner in _held(situation.host.role, situation.cluster).items()
             if (holder := situation.facts.listeners.get(port)) is not None and holder not in (owner, LOOKER)
         ]
         if taken:
@@ -211,8 +209,7 @@ class Leftovers(Finding):
         """Certificates of another CA, a joined kubelet without our cluster, foreign network configuration."""
         facts, host = situation.facts, situation.host
         reset = f"if it may go: ssh {host.address} sudo kubeadm reset -f, then run the same command again"
-        first = situation.first_control_plane_facts
-        ours = first.file(CA_CERT)
+        ours = authority(situation)
         if host != situation.inventory.first_control_plane and facts.file(CA_CERT) not in (None, ours):
             return Blocked(f"{CA_CERT} is the certificate authority of another cluster", reset)
         if BOOTSTRAP_CONF in facts.paths and KUBELET_CONF not in facts.paths:
@@ -248,6 +245,23 @@ class Settings(Finding):
                 "cluster by hand (kubernetes.io: Reconfiguring a kubeadm cluster)",
             )
         return Satisfied("they agree")
+
+
+def ports(cluster: Cluster) -> tuple[int, ...]:
+    """The ports that Kubernetes, and what leads to it, will hold on some host."""
+    return tuple(sorted({*_held("control-plane", cluster), *_held("worker", cluster)}))
+
+
+def _held(role: Role, cluster: Cluster) -> dict[int, str]:
+    """The ports of a host with this role, and who may hold each."""
+    if role == "control-plane" and cluster.virtual_ip:
+        return {**_PORTS[role], int(cluster.endpoint.rpartition(":")[2]): "haproxy"}
+    return dict(_PORTS[role])
+
+
+def authority(situation: Situation) -> str | None:
+    """The certificate of the cluster's authority, as a control plane has it; None while there is no cluster."""
+    return next((situation.all_facts[name].file(CA_CERT) for name in situation.founders), None)
 
 
 def own_network_files(situation: Situation) -> frozenset[str]:

@@ -168,8 +168,16 @@ class Endpoint(Finding):
                 f"the name {where} does not resolve",
                 f"enter it in the DNS, or in /etc/hosts of every host; getent hosts {where} shows the answer",
             )
+        wanted = situation.cluster.virtual_ip
+        if wanted and (others := [fact.address for fact in survey.endpoint if fact.address != wanted]):
+            return Blocked(
+                f"the name {where} resolves to {', '.join(others)}, and the virtual IP is {wanted}",
+                f"let it resolve to {wanted} alone on every host; getent hosts {where} shows the answer",
+            )
         planes = {host.name for host in situation.inventory.control_planes}
         carried = {address: name for name, facts in situation.all_facts.items() for address in facts.addresses}
+        if wanted and wanted not in carried:
+            return Satisfied(f"{where} is the virtual IP {wanted}, which a control plane will have")
         for fact in survey.endpoint:
             owner = carried.get(fact.address, "")
             if owner and owner not in planes:

@@ -26,6 +26,9 @@ class Machine(Protocol):
     def put_secret(self, path: str, content: Secret) -> None:
         """Write ``content`` to ``path``, below ``/run/clusterctl``, with mode 0600, through standard input."""
 
+    def fetch(self, path: str) -> Secret:
+        """Read a text file that only root may read. Raises CommandFailed when there is none."""
+
 
 class ClusterApi(Protocol):
     """What can change the cluster.
@@ -58,13 +61,14 @@ class Tools:
     """The capabilities of one host's walk. Only ``apply`` receives them.
 
     ``cluster`` connects when it is first called. ``say`` tells the operator what is being waited for. ``fetch``
-    reads a manifest, whose digest it has checked.
+    reads a manifest, whose digest it has checked. ``other`` is another machine of the inventory, by its host's name.
     """
 
     machine: Machine
     cluster: Callable[[], ClusterApi]
     say: Callable[[str], None]
     fetch: Callable[[Source], str]
+    other: Callable[[str], Machine]
 
 
 @dataclass(frozen=True, slots=True)

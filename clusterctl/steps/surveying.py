@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from clusterctl.model.endpoint import address
 from clusterctl.model.facts import HostFacts
 from clusterctl.model.inventory import CalicoNetwork, Cluster, FlannelNetwork, Host, Inventory
 from clusterctl.model.situation import node_address
@@ -55,6 +56,7 @@ def asking(inventory: Inventory, facts: Mapping[str, HostFacts], bound: Mapping[
         values[host.name] = {
             "tasks": tasks,
             "endpoint": _endpoint(inventory, facts),
+            "virtual_ip": _free_virtual_ip(inventory, facts) if host.role == "control-plane" else "",
             "registries": _registries(inventory.cluster),
             "environment": tuple(os_proxy.environment(inventory.cluster).items()),
             "fsync": "/var/lib/etcd" if host.role == "control-plane" else "",
@@ -65,7 +67,7 @@ def asking(inventory: Inventory, facts: Mapping[str, HostFacts], bound: Mapping[
 def _ports(host: Host, cluster: Cluster) -> list[str]:
     tcp = [KUBELET]
     if host.role == "control-plane":
-        tcp += [API_SERVER, *ETCD]
+        tcp += [API_SERVER, *ETCD, *_load_balancer(cluster)]
     if isinstance(cluster.network, CalicoNetwork):
         tcp.append(TYPHA)
     vxlan = _VXLAN.get(cluster.network.plugin)
@@ -82,7 +84,7 @@ def _tasks(
     """What ``host`` tries of ``peer``: kind, peer, address, port, and what else the kind needs."""
     address = node_address(peer, facts[peer.name], inventory.cluster)
     held = bound.get(peer.name, frozenset())
-    needed = [API_SERVER] if peer.role == "control-plane" else []
+    needed = [API_SERVER, *_load_balancer(inventory.cluster)] if peer.role == "control-plane" else []
     if host.role == "control-plane":
         needed += [*(ETCD if peer.role == "control-plane" else ()), KUBELET]
     if isinstance(inventory.cluster.network, CalicoNetwork):
@@ -118,14 +120,25 @@ def _peers(inventory: Inventory, facts: Mapping[str, HostFacts], host: Host) -> 
 def _endpoint(inventory: Inventory, facts: Mapping[str, HostFacts]) -> tuple[str, ...]:
     """The endpoint's name and port, and 1 when our own listeners have to answer there: there is no cluster yet.
 
-    Nothing when its address is made by the cluster itself.
+    A virtual IP that no control plane has yet is not asked; a name for it has to resolve all the same.
     """
     cluster = inventory.cluster
     name, _, port = cluster.endpoint.rpartition(":")
-    if getattr(cluster, "virtual_ip", None) is not None:
+    if address(name.strip("[]")) and _free_virtual_ip(inventory, facts):
         return ()
     cluster_is_there = any(_joined(facts[host.name]) for host in inventory.control_planes if host.name in facts)
-    return name.strip("[]"), port, "0" if cluster_is_there else "1"
+    return name.strip("[]"), port, "0" if cluster_is_there or cluster.virtual_ip else "1"
+
+
+def _free_virtual_ip(inventory: Inventory, facts: Mapping[str, HostFacts]) -> str:
+    """The virtual IP, as long as no host has it."""
+    wanted = inventory.cluster.virtual_ip or ""
+    return "" if any(wanted in each.addresses for each in facts.values()) else wanted
+
+
+def _load_balancer(cluster: Cluster) -> tuple[int, ...]:
+    """The port that HAProxy will have on control planes."""
+    return (int(cluster.endpoint.rpartition(":")[2]),) if cluster.virtual_ip else ()
 
 
 def _registries(cluster: Cluster) -> list[tuple[str, ...]]:

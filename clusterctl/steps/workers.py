@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from clusterctl.errors import CommandFailed
 from clusterctl.model.secret import Secret
@@ -9,10 +11,10 @@ from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, document, script
 from clusterctl.steps.kubeadm import node_registration
-from clusterctl.steps.preflight import BOOTSTRAP_CONF, CA_CERT, KUBELET_CONF
+from clusterctl.steps.preflight import BOOTSTRAP_CONF, KUBELET_CONF, authority
 from clusterctl.steps.step import ScriptStep, Tools
 
-_DISCOVERY = "/run/clusterctl/discovery.conf"
+DISCOVERY = "/run/clusterctl/discovery.conf"
 # Longer than kubeadm's own five minutes for the bootstrap; the last play deletes the token anyway.
 _TOKEN_SECONDS = 900
 
@@ -50,27 +52,46 @@ class Join(ScriptStep):
 
     def script(self, situation: Situation) -> Script:
         """kubeadm join with a v1beta4 file; the token is in a file of its own."""
-        config = document("kubeadm/join.yaml.j2", discovery=_DISCOVERY, **node_registration(situation))
-        return script(self.name, config=config, discovery=_DISCOVERY)
+        return script(self.name, config=join_config(situation), discovery=DISCOVERY)
 
     def apply(self, situation: Situation, tools: Tools) -> None:
         """Make a token, hand it over through standard input, join."""
-        token = tools.cluster().create_join_token(ttl_seconds=token_seconds(situation))
-        tools.machine.put_secret(_DISCOVERY, discovery(situation, token))
-        try:
+        put_token(situation, tools)
+        with telling_of_expiry():
             super().apply(situation, tools)
-        except CommandFailed as error:
-            if "Unauthorized" in error.details:
-                error.resolution = (
-                    "the join token expired or was deleted; run the same command again: it makes a new one"
-                )
-            raise
+
+
+@contextmanager
+def telling_of_expiry() -> Iterator[None]:
+    """Say of a ``kubeadm join`` whose token was refused that the next run makes a new one."""
+    try:
+        yield
+    except CommandFailed as error:
+        if "Unauthorized" in error.details:
+            error.resolution = "the join token expired or was deleted; run the same command again: it makes a new one"
+        raise
 
 
 def token_seconds(situation: Situation) -> int:
-    """How long a token has to live by our clock: the control plane ends it by its own, which may be ahead of ours."""
-    clock = situation.first_control_plane_facts.clock
-    return _TOKEN_SECONDS + (round(clock.ahead) if clock else 0)
+    """How long a token has to live by our clock: the control planes end it by theirs, which may be ahead of ours."""
+    clocks = [situation.all_facts[name].clock for name in situation.founders]
+    return _TOKEN_SECONDS + max((round(clock.ahead) for clock in clocks if clock), default=0)
+
+
+def join_config(situation: Situation) -> str:
+    """The file for ``kubeadm join --config``, of a worker or a control plane."""
+    return document(
+        "kubeadm/join.yaml.j2",
+        discovery=DISCOVERY,
+        control_plane=situation.host.role == "control-plane",
+        **node_registration(situation),
+    )
+
+
+def put_token(situation: Situation, tools: Tools) -> None:
+    """Make a token, and put it on the host with all that kubeadm needs to find the cluster."""
+    token = tools.cluster().create_join_token(ttl_seconds=token_seconds(situation))
+    tools.machine.put_secret(DISCOVERY, discovery(situation, token))
 
 
 def discovery(situation: Situation, token: Secret) -> Secret:
@@ -78,7 +99,7 @@ def discovery(situation: Situation, token: Secret) -> Secret:
 
     It spares the CA's hash and the cluster-info ConfigMap. (kubeadm join, file-based discovery)
     """
-    ca = situation.first_control_plane_facts.file(CA_CERT) or ""
+    ca = authority(situation) or ""
     config = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -67,6 +67,7 @@ class FakeMachines:
     holds: list["FakeHold"] = field(default_factory=list)
     manifest_problem: ClusterctlError | None = None
     sudo_password: Secret | None = None
+    deaf: set[str] = field(default_factory=set)
 
     def connect(self, host: Host) -> None:
         """Note who was connected to."""
@@ -117,7 +118,7 @@ class FakeMachines:
     def connect_api(self, host: Host, admin_conf: Secret) -> "FakeApiConnection":
         """A new connection."""
         self.apis += 1
-        return FakeApiConnection(self)
+        return FakeApiConnection(self, host.name)
 
     def close(self) -> None:
         """Note that it was closed."""
@@ -133,7 +134,12 @@ class FakeApiConnection:
     """Reads the simulated cluster; fails first with what ``api_failures`` holds."""
 
     machines: FakeMachines
+    host: str
     open: bool = True
+
+    def answers(self) -> bool:
+        """Unless ``deaf`` names the control plane it goes through."""
+        return self.host not in self.machines.deaf
 
     def observe(self) -> ClusterFacts:
         """The simulated cluster."""

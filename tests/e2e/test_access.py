@@ -24,7 +24,7 @@ import yaml
 
 from clusterctl.lab.lab import Lab
 from clusterctl.lab.machine import identifier
-from clusterctl.steps.workers import _DISCOVERY
+from clusterctl.steps.workers import DISCOVERY
 from tests.e2e.conftest import LabFactory
 from tests.e2e.test_bootstrap import command
 
@@ -271,7 +271,7 @@ class Watch:
             thread.join()
 
     def _watch(self) -> None:
-        files = [self._site.root(name) / _DISCOVERY.lstrip("/") for name in HOSTS]
+        files = [self._site.root(name) / DISCOVERY.lstrip("/") for name in HOSTS]
         while not self._over.wait(0.02):
             self.looks += 1
             for process in Path("/proc").glob("[0-9]*"):
@@ -438,7 +438,7 @@ def test_nothing_that_a_machine_wrote_holds_a_secret(site: Site, marks: dict[str
 
     assert len(texts) > 5
     assert held(iter(texts), marks) == []
-    assert not (root / _DISCOVERY.lstrip("/")).exists()
+    assert not (root / DISCOVERY.lstrip("/")).exists()
 
 
 def test_the_password_was_never_refused_again(site: Site, watched: Watch) -> None:

@@ -13,7 +13,8 @@ from clusterctl.engine.playbook import load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed, OutcomeUnknown, Refused, SeveralErrors
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
-from tests.builders import SWITCHES, make_facts, make_inventory
+from clusterctl.steps.kubeadm import ENCRYPTION
+from tests.builders import SWITCHES, VIRTUAL, make_facts, make_inventory
 from tests.simulation import FAULTS, Fault, Killed, World, run
 
 BOOTSTRAP = load_playbook(folder("playbooks") / "bootstrap.yaml", CATALOGUE)
@@ -23,9 +24,10 @@ OWN = f"  network: {{plugin: manifests, manifests: [{{file: own.yaml, sha256: '{
 NETWORKS = {"calico": "", "flannel": "  network: {plugin: flannel}", "manifests": OWN}
 
 
-def bootstrapped(network: str = "calico") -> World:
+def bootstrapped(network: str = "calico", control_planes: int = 1) -> World:
     """A world after an undisturbed run."""
-    world = World(make_inventory(SWITCHES + NETWORKS[network]))
+    extra = SWITCHES + NETWORKS[network] + ("\n" + VIRTUAL if control_planes > 1 else "")
+    world = World(make_inventory(extra, control_planes=control_planes))
     run(BOOTSTRAP, world)
     return world
 
@@ -46,9 +48,6 @@ def go_on(world: World) -> None:
         else:
             return
     raise AssertionError("still refused")
-
-
-ACTIONS = len(bootstrapped().actions)
 
 
 def test_bootstrap_makes_a_cluster() -> None:
@@ -138,23 +137,47 @@ def test_each_change_is_made_once_per_host() -> None:
     assert set(counts.values()) == {1}
 
 
+_undisturbed = bootstrapped()
+_highly_available = bootstrapped("flannel", control_planes=3)
+PLACES = [
+    *((1, "calico", at) for at in range(len(_undisturbed.actions))),
+    *((3, "flannel", at) for at in range(len(_highly_available.actions))),
+]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("at", range(ACTIONS))
+@pytest.mark.parametrize(("control_planes", "network", "at"), PLACES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_bootstrap_converges_after_a_fault_anywhere(at: int, fault: Fault) -> None:
+def test_bootstrap_converges_after_a_fault_anywhere(control_planes: int, network: str, at: int, fault: Fault) -> None:
     """Whatever breaks at whichever action: running again ends where an undisturbed run ends."""
-    world = World(make_inventory(SWITCHES), break_at=at, fault=fault)
+    whole = _undisturbed if control_planes == 1 else _highly_available
+    world = World(whole.inventory, break_at=at, fault=fault)
     with suppress(ClusterctlError, Killed):
         run(BOOTSTRAP, world)
     assert len(world.actions) > at
 
     go_on(world)
 
-    assert state(world) == state(_undisturbed)
+    assert state(world) == state(whole)
     assert threading.active_count() == 1
 
 
-_undisturbed = bootstrapped()
+def test_control_planes_join_one_after_the_other() -> None:
+    """Each with certificates that were uploaded for it, and before the first worker; all have the same key."""
+    actions = [action for action in _highly_available.actions if action[1].startswith("control-plane/")]
+    actions += [action for action in _highly_available.actions if action[1] == "workers/join"]
+
+    assert [action for action in _highly_available.actions if action in actions][:6] == [
+        ("cp1", "control-plane/init"),
+        ("cp1", "control-plane/upload-certs"),
+        ("cp2", "control-plane/join"),
+        ("cp1", "control-plane/upload-certs"),
+        ("cp3", "control-plane/join"),
+        actions[-2],
+    ]
+    assert len({facts.digests[ENCRYPTION] for name, facts in _highly_available.hosts.items() if name[0] == "c"}) == 1
+    assert _highly_available.api is not None
+    assert _highly_available.api.join_tokens == ()
 
 
 def test_a_failing_host_does_not_stop_the_others_in_its_play() -> None:

@@ -143,7 +143,13 @@ def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
     view.look(INVENTORY.hosts)
 
     def tools(host: Host, say: Callable[[str], None]) -> Tools:
-        return Tools(cast(Machine, None), lambda: cast(ClusterApi, None), say, lambda source: "")
+        return Tools(
+            cast(Machine, None),
+            lambda: cast(ClusterApi, None),
+            say,
+            lambda source: "",
+            lambda name: cast(Machine, None),
+        )
 
     return Runner(Playbook("toys", plays), view, tools, clock, events.append)
 

@@ -12,9 +12,9 @@ put_file() {
 }
 
 main() {
-  # printf is the shell's own: the key stands in no argument list.
   folder=$(dirname /etc/kubernetes/encryption/config.yaml)
   install -d -m 0700 "$folder"
+  # printf is the shell's own: the key stands in no argument list.
   key=$(head -c 32 /dev/urandom | base64 -w0)
   (umask 077
     printf '%s\n' \

@@ -3,9 +3,9 @@ set -euo pipefail
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export http_proxy=http://proxy.example:3128
-export no_proxy=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.11,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
+export no_proxy=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.11,192.0.2.0/24,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
 export HTTP_PROXY=http://proxy.example:3128
-export NO_PROXY=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.11,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
+export NO_PROXY=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.11,192.0.2.0/24,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
 
 # put_file PATH MODE CONTENT replaces a file in one move; a directory that is there keeps its mode.
 put_file() {

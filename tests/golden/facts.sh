@@ -93,7 +93,7 @@ main() {
 
   echo '@@ packages'
   # A hold is the first word of a package's status; apt-mark and dpkg --audit read the same, and take long.
-  dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg 2>/dev/null |
+  dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg haproxy keepalived 2>/dev/null |
     while IFS="$(printf '\t')" read -r name version state; do
       case $state in *not-installed | *config-files) continue ;; esac
       printf '%s\t%s\t%s\t%s\n' "$name" "$version" "${state%% *}" "${state#* }"
@@ -106,7 +106,7 @@ main() {
   if test -n "$problem"; then echo '@@ package-lock'; package_lock; fi
 
   echo '@@ services'
-  systemctl show --property=Id,ActiveState,UnitFileState containerd.service kubelet.service swap.target zramswap.service zram-config.service chrony.service chronyd.service systemd-timesyncd.service ntpsec.service ntp.service ntpd.service openntpd.service docker.service 2>/dev/null | awk -F= '
+  systemctl show --property=Id,ActiveState,UnitFileState containerd.service kubelet.service swap.target zramswap.service zram-config.service chrony.service chronyd.service systemd-timesyncd.service ntpsec.service ntp.service ntpd.service openntpd.service docker.service haproxy.service keepalived.service 2>/dev/null | awk -F= '
     $1 == "Id" {id = $2} $1 == "ActiveState" {active = $2} $1 == "UnitFileState" {enabled = $2}
     /^$/ {if (id != "") printf "%s\t%s\t%s\n", id, active, enabled; id = active = enabled = ""}
     END {if (id != "") printf "%s\t%s\t%s\n", id, active, enabled}'
@@ -144,6 +144,15 @@ main() {
     else
       echo '@@ available-problem'; if command -v curl >/dev/null; then echo "$problem"; else echo 'curl is not installed'; fi
     fi
+  fi
+
+  # etcd's own words, asked of its HTTP side: etcdctl is in its image alone.
+  if test -e /etc/kubernetes/manifests/etcd.yaml && command -v curl >/dev/null; then
+    echo '@@ etcd-members'
+    (cd /etc/kubernetes/pki 2>/dev/null &&
+      curl -s --noproxy '*' --max-time 3 --cacert etcd/ca.crt --cert apiserver-etcd-client.crt --key apiserver-etcd-client.key \
+        -d '{}' https://127.0.0.1:2379/v3/cluster/member/list)
+    echo
   fi
 
   echo '@@ busy'

@@ -169,6 +169,13 @@ registry() {
   printf 'registry\t%s\t%s\n' "$name" "$problem"
 }
 
+# neighbour ADDRESS tells who has an address of the local network: that machine answers whatever its firewall says.
+neighbour() {
+  echo clusterctl 2>/dev/null >"/dev/udp/$1/9"
+  sleep 1
+  ip neigh show to "$1" | awk '/REACHABLE/ {for (i = 1; i < NF; i++) if ($i == "lladdr") print "virtual-ip\t" $(i + 1)}'
+}
+
 main() {
   if ! command -v perl >/dev/null; then echo 'perl is not installed' >&2; exit 3; fi
   for pid in 42; do

@@ -143,6 +143,24 @@ def test_workloads_and_marks_are_found(kube: Kube) -> None:
     assert facts.workloads["kube-system/Deployment/coredns"].desired == 2
 
 
+def test_static_pods_are_known_by_their_label(kube: Kube) -> None:
+    """Only those of kubeadm, and whether they are ready."""
+    collection = "/api/v1/namespaces/kube-system/pods"
+    spec = {**TEMPLATE["spec"], "automountServiceAccountToken": False}
+    for name, labels in (("etcd-cp1", {"tier": "control-plane"}), ("etcd-cp2", {"tier": "control-plane"}), ("a", {})):
+        kube.create(collection, {"metadata": {"name": name, "labels": labels}, "spec": spec})
+    try:
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        kube.patch(f"{collection}/etcd-cp1/status", ready)
+
+        facts = observe(kube)
+    finally:
+        for name in ("etcd-cp1", "etcd-cp2", "a"):
+            kube.delete(f"{collection}/{name}", {"gracePeriodSeconds": 0})
+
+    assert facts.static_pods == {"etcd-cp1": True, "etcd-cp2": False}
+
+
 @pytest.mark.parametrize(
     ("text", "taint"),
     [

@@ -13,6 +13,7 @@ from tests.lab.builders import make_directory, make_state
 GOLDEN = Path(__file__).parent / "golden"
 LABS = {
     "inventory-modules": make_state(),
+    "inventory-control-planes": make_state(3, 1, virtual_ip="10.77.0.10"),
     "inventory-official-cgroup2": make_state(workers=0, served=None, cgroup_version=2),
 }
 

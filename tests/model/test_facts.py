@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.model.facts import Disk, FileFact, Link, Package, Route, Service, parse_host_facts
+from clusterctl.model.facts import Disk, EtcdMember, FileFact, Link, Package, Route, Service, parse_host_facts
 
+MEMBERS = (
+    '{"header":{"member_id":"1"}, "members":[{"ID":"255", "name":"cp2", "peerURLs":["https://192.0.2.12:2380"]}, '
+    '{"ID":"10", "peerURLs":["https://[2001:db8::13]:2380"], "isLearner":true}]}'
+)
 WHOLE = f"""\
 @@ hostname
 Work1
@@ -79,6 +83,8 @@ registry.k8s.io/pause:3.10.2
 ssh-ed25519 AAAA
 @@ disks
 /var/lib/etcd\t2097152\t4194304\t/
+@@ etcd-members
+{MEMBERS}
 @@ busy
 @@ end
 """
@@ -106,6 +112,18 @@ def test_a_whole_answer() -> None:
     assert facts.host_keys == {"ssh-ed25519 AAAA"}
     assert facts.disks == {"/var/lib/etcd": Disk(2048, 4096, "/")}
     assert facts.busy == ""
+    assert facts.etcd_members == (
+        EtcdMember("ff", "cp2", ("192.0.2.12",)),
+        EtcdMember("a", "", ("2001:db8::13",), learner=True),
+    )
+
+
+@pytest.mark.parametrize("answer", ["", '{"error":"etcdserver: rpc not supported for learner"}', "curl: (7)"])
+def test_an_etcd_that_gives_no_members(answer: str) -> None:
+    """A learner, a server that starts, and no server at all are the same: nothing is known."""
+    text = WHOLE[: WHOLE.index("@@ etcd-members")] + f"@@ etcd-members\n{answer}\n@@ end\n"
+
+    assert parse_host_facts(text).etcd_members is None
 
 
 @pytest.mark.parametrize("end", range(0, len(WHOLE) - 1, 11))

@@ -47,7 +47,21 @@ def test_a_small_inventory_has_the_official_defaults() -> None:
             "role: node",
             "inventory.yaml:7: hosts[1].role: must be 'control-plane' or 'worker', not 'node'",
         ),
-        ("role: worker", "role: control-plane", "hosts[1].role: this version supports one control plane"),
+        *(
+            ("endpoint: k8s.example.internal:6443", f"{cluster}\n  virtual_ip: {virtual_ip}", message)
+            for cluster, virtual_ip, message in (
+                (
+                    "endpoint: k8s.example.internal:6443",
+                    "192.0.2.9",
+                    "cluster.endpoint: with virtual_ip HAProxy",
+                ),
+                ("endpoint: k8s.example.internal:30443", "192.0.2.9", "30443 is taken by NodePort services there"),
+                ("endpoint: 192.0.2.8:8443", "192.0.2.9", "cluster.virtual_ip: the endpoint has to be 192.0.2.9, or"),
+                ("endpoint: k8s:8443", "192.0.2.11", "hosts[0].address: 192.0.2.11 is the cluster's virtual_ip"),
+                ("endpoint: k8s:8443", "10.96.0.9", "cluster.virtual_ip: 10.96.0.9 is in the service_cidr"),
+                ("endpoint: k8s:8443", "vip.example", "cluster.virtual_ip: 'vip.example' does not appear to be"),
+            )
+        ),
         ("role: control-plane", "role: worker", "hosts: at least one host needs the role control-plane"),
         ("name: w1", "name: CP1", "hosts[1].name: CP1 is used by more than one host"),
         ("w1.example.internal", "192.0.2.11", "hosts[1].address: 192.0.2.11 is used by more than one host"),

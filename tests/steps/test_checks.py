@@ -30,6 +30,7 @@ from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.step import Step
 from tests.builders import PAUSE, SOURCES, SWITCHES, make_facts, make_node, make_situation
 from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
+from tests.steps.test_high_availability import CASES as HA_CASES
 from tests.steps.test_network import CASES as NETWORK_CASES
 
 SYSCTLS = dict.fromkeys(os.sysctls(make_situation().cluster), "1")
@@ -467,7 +468,7 @@ def test_a_cluster_that_does_not_answer_is_not_taken_for_none(step: Step, extra:
 def test_a_join_token_lives_by_the_clock_of_the_control_plane(clock: ClockFact | None, seconds: int) -> None:
     """An operator's clock that is an hour behind does not make tokens that have expired already."""
     situation = make_situation("w1", api=WHOLE)
-    facts = {**situation.all_facts, "cp1": make_facts("cp1", clock=clock)}
+    facts = {**situation.all_facts, "cp1": make_facts("cp1", clock=clock, paths=frozenset({ADMIN_CONF}))}
 
     assert workers.token_seconds(replace(situation, all_facts=facts)) == seconds
 
@@ -475,7 +476,7 @@ def test_a_join_token_lives_by_the_clock_of_the_control_plane(clock: ClockFact |
 def test_every_step_has_a_case() -> None:
     """No step goes without a table row."""
     covered = {case[0].name for cases in (CASES, API_CASES, HOST_CASES, SURVEY_CASES) for case in cases}
-    covered |= {case[0].name for case in NETWORK_CASES}
+    covered |= {case[0].name for cases in (NETWORK_CASES, HA_CASES) for case in cases}
 
     assert covered == {step.name for step in CATALOGUE}
 

@@ -3,18 +3,20 @@
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clusterctl.model.facts import FileFact, Service
+from clusterctl.model.facts import FileFact, Package, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, survey
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import CATALOGUE, probe_values
+from clusterctl.steps.kubeadm import ENCRYPTION
 from clusterctl.steps.step import Step
-from tests.builders import PATCHES, PAUSE, SOURCES, make_facts, make_inventory
+from tests.builders import PATCHES, PAUSE, SOURCES, SWITCHES, VIRTUAL, make_facts, make_inventory, make_situation
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 STEPS = {step.name: step for step in CATALOGUE}
@@ -56,7 +58,7 @@ hosts:
 
 def situation(host: str, inventory: Inventory, **changes: object) -> Situation:
     """A host with containerd and kubeadm installed, on which ``changes`` hold."""
-    facts = {name: make_facts(name) for name in ("cp1", "w1", "w2")}
+    facts = {each.name: make_facts(each.name) for each in inventory.hosts}
     facts[host] = make_facts(host, **{"containerd_version": "2.3.7", "images": (PAUSE,), **changes})
     return Situation(inventory, inventory.host(host), facts)
 
@@ -88,6 +90,15 @@ hosts:
   - {name: w1, address: "fd00::21", role: worker}
   - {name: w2, address: "fd00::22", role: worker}
 """
+)
+HIGHLY_AVAILABLE = make_inventory(VIRTUAL + SWITCHES, control_planes=3)
+SECOND = make_situation(
+    "cp2",
+    control_planes=3,
+    extra=VIRTUAL + SWITCHES,
+    others={
+        "cp1": {"digests": {ENCRYPTION: "a digest"}, "packages": {"haproxy": Package("2.6", held=False, intact=True)}}
+    },
 )
 PLAIN, LAB = make_inventory(), parse_inventory(NESTED % PATCHES)
 STALE = "/etc/kubernetes/patches/etcd.yaml"
@@ -126,6 +137,13 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ),
     ("os-sysctl-ipv6", STEPS["os/sysctl"], situation("w1", SIX)),
     ("network-flannel-ipv6", STEPS["network/flannel"], situation("cp1", SIX)),
+    ("api-server-encryption-key-given", STEPS["api-server/encryption-key"], SECOND),
+    ("control-plane-join", STEPS["control-plane/join"], SECOND),
+    ("control-plane-init-virtual-ip", STEPS["control-plane/init"], situation("cp1", HIGHLY_AVAILABLE)),
+    ("endpoint-haproxy", STEPS["endpoint/haproxy"], SECOND),
+    ("endpoint-haproxy-installed", STEPS["endpoint/haproxy"], replace(SECOND, host=HIGHLY_AVAILABLE.hosts[0])),
+    ("endpoint-keepalived", STEPS["endpoint/keepalived"], SECOND),
+    ("endpoint-keepalived-alone", STEPS["endpoint/keepalived"], situation("cp1", make_inventory(VIRTUAL))),
     ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
     ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
     ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),
@@ -182,7 +200,8 @@ def test_every_step_that_sends_something_has_a_golden() -> None:
     """A new step brings its golden along."""
     covered = {step.name for _, step, _ in SCRIPTS}
     flannel = make_inventory("  network: {plugin: flannel}")
-    sends = {step.name for step in CATALOGUE for plan in (PLAIN, flannel, OWN) if step.preview(situation("cp1", plan))}
+    plans = (PLAIN, flannel, OWN, HIGHLY_AVAILABLE)
+    sends = {step.name for step in CATALOGUE for plan in plans if step.preview(situation("cp1", plan))}
 
     assert sends == covered
 

@@ -63,7 +63,10 @@ def test_passwords_reach_a_host_through_standard_input_alone() -> None:
         def put_secret(self, path: str, content: Secret) -> None:
             handed[path] = content.reveal()
 
-    step.apply(SOURCED, Tools(Recorder(), _never, lambda text: None, lambda source: ""))
+        def fetch(self, path: str) -> Secret:
+            raise AssertionError("nothing is read")
+
+    step.apply(SOURCED, Tools(Recorder(), _never, lambda text: None, lambda source: "", lambda name: Recorder()))
 
     assert {path for path, text in handed.items() if pair in text} == {
         "/run/clusterctl/registries/registry.k8s.io",

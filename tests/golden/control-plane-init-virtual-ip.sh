@@ -1,0 +1,75 @@
+# control-plane/init
+set -euo pipefail
+umask 022
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export http_proxy=http://proxy.example:3128
+export no_proxy=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.100,192.0.2.0/24,192.0.2.11,192.0.2.12,192.0.2.13,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
+export HTTP_PROXY=http://proxy.example:3128
+export NO_PROXY=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,192.0.2.100,192.0.2.0/24,192.0.2.11,192.0.2.12,192.0.2.13,192.0.2.21,192.0.2.22,mirror.example,.internal.example,10.0.0.0/8
+
+# put_file PATH MODE CONTENT replaces a file in one move; a directory that is there keeps its mode.
+put_file() {
+  if ! test -d "$(dirname "$1")"; then install -d -m 0755 "$(dirname "$1")"; fi
+  printf '%s' "$3" >"$1.clusterctl"
+  chmod "$2" "$1.clusterctl"
+  mv -f "$1.clusterctl" "$1"
+}
+
+main() {
+  put_file /run/clusterctl/kubeadm-init.yaml 0600 'apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+# The token that init makes is short-lived, and a later step deletes it by this description.
+bootstrapTokens:
+  - description: clusterctl init
+    ttl: 15m0s
+nodeRegistration:
+  name: "cp1"
+  criSocket: unix:///run/containerd/containerd.sock
+  ignorePreflightErrors: []
+  kubeletExtraArgs:
+    - name: node-ip
+      value: "192.0.2.11"
+localAPIEndpoint:
+  advertiseAddress: "192.0.2.11"
+  bindPort: 6443
+patches:
+  directory: "/etc/kubernetes/patches"
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+clusterName: "demo"
+kubernetesVersion: "v1.36.3"
+controlPlaneEndpoint: "192.0.2.100:8443"
+imageRepository: "registry.k8s.io"
+networking:
+  podSubnet: "10.10.0.0/16"
+  serviceSubnet: "10.96.0.0/12"
+apiServer: {"extraArgs": [{"name": "shutdown-delay-duration", "value": "5s"}, {"name": "audit-policy-file", "value": "/etc/kubernetes/audit/policy.yaml"}, {"name": "audit-log-path", "value": "/var/log/kubernetes/audit/audit.log"}, {"name": "audit-log-maxage", "value": "30"}, {"name": "audit-log-maxbackup", "value": "10"}, {"name": "audit-log-maxsize", "value": "100"}, {"name": "encryption-provider-config", "value": "/etc/kubernetes/encryption/config.yaml"}], "extraVolumes": [{"name": "audit-policy", "hostPath": "/etc/kubernetes/audit", "mountPath": "/etc/kubernetes/audit", "pathType": "DirectoryOrCreate", "readOnly": true}, {"name": "audit-logs", "hostPath": "/var/log/kubernetes/audit", "mountPath": "/var/log/kubernetes/audit", "pathType": "DirectoryOrCreate"}, {"name": "encryption", "hostPath": "/etc/kubernetes/encryption", "mountPath": "/etc/kubernetes/encryption", "pathType": "DirectoryOrCreate", "readOnly": true}]}
+---
+{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+---
+{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+'
+  kubeadm init --config /run/clusterctl/kubeadm-init.yaml --skip-token-print
+
+}
+
+# The script holds its host's lock and writes to a file there, not into the connection: when the
+# connection breaks it goes on to its end, and whoever looks meanwhile sees that the host is busy.
+run() {
+  trap '' HUP
+  install -d -m 0700 /run/clusterctl
+  exec 9>>/run/clusterctl/lock
+  if ! flock -w 5 9; then
+    echo "another script of clusterctl runs here: $(cat /run/clusterctl/running)" >&2
+    exit 75
+  fi
+  printf '%s\n' control-plane/init >/run/clusterctl/running
+  local code
+  set +e
+  (set -e; main) </dev/null >/run/clusterctl/log 2>&1 9>&-
+  code=$?
+  cat /run/clusterctl/log
+  exit "$code"
+}
+run

@@ -1,0 +1,84 @@
+# endpoint/haproxy
+set -euo pipefail
+umask 022
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export http_proxy=http://proxy.example:3128
+export no_proxy=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,mirror.example,.internal.example,10.0.0.0/8
+export HTTP_PROXY=http://proxy.example:3128
+export NO_PROXY=localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,mirror.example,.internal.example,10.0.0.0/8
+
+# put_file PATH MODE CONTENT replaces a file in one move; a directory that is there keeps its mode.
+put_file() {
+  if ! test -d "$(dirname "$1")"; then install -d -m 0755 "$(dirname "$1")"; fi
+  printf '%s' "$3" >"$1.clusterctl"
+  chmod "$2" "$1.clusterctl"
+  mv -f "$1.clusterctl" "$1"
+}
+
+main() {
+  put_file /etc/haproxy/haproxy.cfg 0644 '# Written by clusterctl; it replaces this file when the inventory changes.
+global
+    log /dev/log local0 notice
+    chroot /var/lib/haproxy
+    user haproxy
+    group haproxy
+    maxconn 8192
+
+defaults
+    mode tcp
+    log global
+    timeout connect 1s
+    # A watch may be silent for long. Who is gone without a word is found by the kernel'"'"'s keepalive.
+    timeout client 4h
+    timeout server 4h
+    option clitcpka
+    clitcpka-idle 10s
+    clitcpka-intvl 2s
+    clitcpka-cnt 3
+    option srvtcpka
+    srvtcpka-idle 4s
+    srvtcpka-intvl 1s
+    srvtcpka-cnt 3
+
+frontend kube-apiserver
+    bind *:8443
+    default_backend kube-apiserver
+
+backend kube-apiserver
+    balance leastconn
+    retries 3
+    option redispatch 1
+    option httpchk GET /readyz
+    http-check expect status 200
+    timeout check 2s
+    # TLS goes through to the API server; only the look at /readyz ends here, and it believes any certificate.
+    default-server check check-ssl verify none inter 1s fastinter 250ms fall 2 rise 2
+    server cp1 192.0.2.11:6443
+    server cp2 192.0.2.12:6443
+    server cp3 192.0.2.13:6443
+'
+  systemctl enable haproxy.service
+  # A configuration that it refuses must not leave it running with the old one.
+  systemctl reload-or-restart haproxy.service || systemctl restart haproxy.service
+
+}
+
+# The script holds its host's lock and writes to a file there, not into the connection: when the
+# connection breaks it goes on to its end, and whoever looks meanwhile sees that the host is busy.
+run() {
+  trap '' HUP
+  install -d -m 0700 /run/clusterctl
+  exec 9>>/run/clusterctl/lock
+  if ! flock -w 5 9; then
+    echo "another script of clusterctl runs here: $(cat /run/clusterctl/running)" >&2
+    exit 75
+  fi
+  printf '%s\n' endpoint/haproxy >/run/clusterctl/running
+  local code
+  set +e
+  (set -e; main) </dev/null >/run/clusterctl/log 2>&1 9>&-
+  code=$?
+  cat /run/clusterctl/log
+  exit "$code"
+}
+run
