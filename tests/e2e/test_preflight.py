@@ -228,6 +228,8 @@ def test_an_endpoint_behind_nat_leads_to_the_control_plane(machines: Lab, tmp_pa
 
 def test_listeners_end_by_themselves(machines: Lab) -> None:
     """A plan that is killed in the middle leaves nothing: a next one is not misled, and the listeners are gone soon."""
+    silence = ("INPUT", "-p", "tcp", "--dport", "10250", "-j", "DROP")
+    firewall(machines, "w2", "-A", *silence)  # The others wait for its answer, with the listeners open.
     running = subprocess.Popen(
         [sys.executable, "-m", "clusterctl", "-i", str(machines.inventory), *PLAN],
         stdout=subprocess.DEVNULL,
@@ -239,6 +241,7 @@ def test_listeners_end_by_themselves(machines: Lab) -> None:
         assert running.poll() is None, "the plan was faster than the look for its listener"
     running.kill()
     running.wait()
+    firewall(machines, "w2", "-D", *silence)
 
     code, steps = plan(machines)
 
