@@ -20,20 +20,24 @@ from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import View
 from clusterctl.errors import CommandFailed, KubernetesError, OutcomeUnknown, Refused
+from clusterctl.model.drain import SOFT_TAINT, DrainOptions, leaving
 from clusterctl.model.facts import (
     Applied,
     CalicoFacts,
     ClusterFacts,
     ComponentStatus,
+    Cordon,
     EtcdMember,
     FileFact,
     HostFacts,
+    NodeFacts,
     Package,
     Service,
     Workload,
 )
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.manifest import manifest_digest
+from clusterctl.model.pods import Pods
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
@@ -107,6 +111,7 @@ class World:
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     certificate_key: str = ""
     api_starts: int = 0
+    pods: Pods = field(default_factory=Pods)
 
     def __post_init__(self) -> None:
         if not self.hosts:
@@ -190,6 +195,13 @@ class World:
             if self.api is None or starts:
                 raise KubernetesError("the API server does not answer")
             return self.api
+
+    def look_at_pods(self) -> Pods:
+        """The pods, of an API that answers."""
+        with self.lock:
+            if self.api is None or self.api_starts:
+                raise KubernetesError("the API server does not answer")
+            return self.pods
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Every host that is to join finds what it needs."""
@@ -313,6 +325,52 @@ class FakeApi:
             return replace(api, applied={**api.applied, record: Applied("")}) if record else api
 
         self._change("apply" if not record else f"apply {record}", effect, begun)
+
+    def cordon(self, node: str, *, by: str) -> None:
+        """The mark remembers what was before the first cordon."""
+
+        def mark(old: NodeFacts) -> NodeFacts:
+            return replace(
+                old, unschedulable=True, cordoned=old.cordoned or Cordon(by, "2026-01-01T00:00:00Z", old.unschedulable)
+            )
+
+        self._change_node("cordon", node, mark)
+
+    def uncordon(self, node: str) -> None:
+        """No mark is left, and what was before it is so again."""
+
+        def unmark(old: NodeFacts) -> NodeFacts:
+            taints = tuple(taint for taint in old.taints if taint != SOFT_TAINT)
+            before = old.cordoned.unschedulable if old.cordoned else old.unschedulable
+            return replace(old, unschedulable=before, cordoned=None, taints=taints)
+
+        self._change_node("uncordon", node, unmark)
+
+    def soft_taint(self, node: str) -> None:
+        """The taint, once."""
+        self._change_node(
+            "soft-taint", node, lambda old: replace(old, taints=tuple(dict.fromkeys((*old.taints, SOFT_TAINT))))
+        )
+
+    def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
+        """The pods that leave are gone at once; a fault in the middle leaves half of them."""
+        going = leaving(self.world.pods, node, options)
+        if going.fatal:
+            raise Refused(f"{node} cannot be drained: {going.fatal[0].pod} {going.fatal[0].reason}")
+
+        def gone(count: int) -> Callable[[ClusterFacts], ClusterFacts]:
+            def effect(api: ClusterFacts) -> ClusterFacts:
+                pods = tuple(pod for pod in self.world.pods.pods if pod not in going.evicted[:count])
+                self.world.pods = replace(self.world.pods, pods=pods)
+                return api
+
+            return effect
+
+        count = len(going.evicted)
+        self._change(f"drain {node}", gone(count), gone(count // 2))
+
+    def _change_node(self, verb: str, node: str, change: Callable[[NodeFacts], NodeFacts]) -> None:
+        self._change(f"{verb} {node}", lambda api: replace(api, nodes={**api.nodes, node: change(api.nodes[node])}))
 
 
 _OWN_WORKLOADS = ("own/DaemonSet/plugin",)
@@ -613,11 +671,16 @@ def run(playbook: Playbook, world: World, events: list[Event] | None = None) -> 
     events = [] if events is None else events
     clock = FakeClock()
 
-    def tools(host: Host, say: Callable[[str], None]) -> Tools:
+    def tools(host: Host, say: Callable[[str], None], stopping: Callable[[], bool]) -> Tools:
         machine: Machine = FakeMachine(world, host)
         api: ClusterApi = FakeApi(world)
         return Tools(
-            machine, lambda: api, say, world.fetch, lambda name: FakeMachine(world, world.inventory.host(name))
+            machine,
+            lambda: api,
+            say,
+            world.fetch,
+            lambda name: FakeMachine(world, world.inventory.host(name)),
+            stopping,
         )
 
     view = View(world.inventory, world, clock, lambda host, message, seconds: None)

@@ -68,6 +68,11 @@ def test_step_names_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
+def test_who_reads_pods_reads_the_api() -> None:
+    """Pods come with the API's facts: a step that wants them says both."""
+    assert [step.name for step in CATALOGUE if step.reads_pods and not step.reads_api] == []
+
+
 def test_templates_are_named_after_their_step() -> None:
     """Every script template belongs to a step or is a part of others, and none is left over."""
     templates = list(folder("templates").rglob("*.sh.j2"))

@@ -27,6 +27,7 @@ from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
+from clusterctl.model.pods import Pods
 from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
@@ -48,6 +49,9 @@ class Api(Protocol):
 
     def observe(self) -> ClusterFacts:
         """Read the cluster."""
+
+    def pods(self) -> Pods:
+        """Read the pods of the cluster and their budgets."""
 
     def changes(self) -> ClusterApi:
         """What can change the cluster."""
@@ -182,7 +186,7 @@ class Session:
 
     def situation(self, host: Host, step: Step) -> Situation:
         """What is known of ``host``, as ``step`` wants to see it."""
-        return self.view.situation(host, api=step.reads_api, survey=step.reads_survey)
+        return self.view.situation(host, api=step.reads_api, pods=step.reads_pods, survey=step.reads_survey)
 
     def plan(self, playbook: Playbook, *, lock: bool = False, texts: bool = False, partial: bool = False) -> Plan:
         """Look at all hosts, and predict what ``playbook`` would do.
@@ -267,7 +271,7 @@ class Session:
         """
         self._say = lambda host, why, seconds: publish(Waiting(host.name, "", why, seconds))
 
-        def tools(host: Host, say: Callable[[str], None]) -> Tools:
+        def tools(host: Host, say: Callable[[str], None], stopping: Callable[[], bool]) -> Tools:
             self._keep_lock()
             machine = watched_machine(self._world.machine(host), lambda: redact(self._world.glance(host)), say)
             return Tools(
@@ -276,6 +280,7 @@ class Session:
                 say,
                 self._world.fetch,
                 lambda name: audited_machine(self._world.machine(self.inventory.host(name)), name, trail),
+                stopping,
             )
 
         runner = Runner(playbook, self.view, tools, self._clock, publish, contract)
@@ -342,15 +347,12 @@ class Session:
         return self._world.look(host)
 
     def look_at_api(self) -> ClusterFacts:
-        """Read the cluster. An old connection that gives no answer is made anew, once."""
-        with self._lock:
-            old = self._api is not None
-        try:
-            return self._observe()
-        except (KubernetesError, ConnectError) as error:
-            if not old or getattr(error, "status", None) is not None:
-                raise
-        return self._observe()
+        """Read the cluster. Raises KubernetesError or ConnectError."""
+        return self._read(lambda api: api.observe())
+
+    def look_at_pods(self) -> Pods:
+        """Read the pods of the cluster. Raises KubernetesError or ConnectError."""
+        return self._read(lambda api: api.pods())
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts look at each other."""
@@ -362,9 +364,20 @@ class Session:
             self._drop_api()
         self._world.reconnect(host, deadline)
 
-    def _observe(self) -> ClusterFacts:
+    def _read(self, read: Callable[[Api], _T]) -> _T:
+        """Read through the API. An old connection that gives no answer is made anew, once."""
+        with self._lock:
+            old = self._api is not None
         try:
-            return self.api().observe()
+            return self._read_once(read)
+        except (KubernetesError, ConnectError) as error:
+            if not old or getattr(error, "status", None) is not None:
+                raise
+        return self._read_once(read)
+
+    def _read_once(self, read: Callable[[Api], _T]) -> _T:
+        try:
+            return read(self.api())
         except (KubernetesError, ConnectError) as error:
             if getattr(error, "status", None) is None:
                 self._drop_api()

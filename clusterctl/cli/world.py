@@ -4,13 +4,14 @@ What speaks to the API is imported where there is one: most calls begin before t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl import render
 from clusterctl.cli.session import Api
 from clusterctl.errors import CommandFailed, KubernetesError
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.pods import Pods
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from clusterctl.kube.verify import VerifyResult
 
 _SERVER_ERROR = 500
+_T = TypeVar("_T")
 
 
 class Machines:
@@ -117,11 +119,21 @@ class TunnelledApi:
         return True
 
     def observe(self) -> ClusterFacts:
-        """Read the cluster. A tunnel that cannot reach the API server tells why."""
+        """Read the cluster."""
         from clusterctl.kube.observe import observe
 
+        return self._read(observe)
+
+    def pods(self) -> Pods:
+        """Read the pods of the cluster and their budgets."""
+        from clusterctl.kube.pod_facts import read_pods
+
+        return self._read(read_pods)
+
+    def _read(self, read: Callable[["Kube"], _T]) -> _T:
+        """Read through the tunnel. One that cannot reach the API server tells why."""
         try:
-            return observe(self.kube)
+            return read(self.kube)
         except KubernetesError as error:
             if error.status is None and self._tunnel.problem:
                 error.details = "\n".join(filter(None, [error.details, self._tunnel.problem.what]))

@@ -66,15 +66,15 @@ class _Tally:
 class Runner:
     """Runs one playbook once.
 
-    ``tools`` makes the capabilities for one host; ``publish`` receives every event, from several threads. With a
-    ``contract`` no step acts but as it says.
+    ``tools`` makes the capabilities for one host, of what tells the operator and what knows that he wants to stop;
+    ``publish`` receives every event, from several threads. With a ``contract`` no step acts but as it says.
     """
 
     def __init__(
         self,
         playbook: Playbook,
         view: View,
-        tools: Callable[[Host, Callable[[str], None]], Tools],
+        tools: Callable[[Host, Callable[[str], None], Callable[[], bool]], Tools],
         clock: Clock,
         publish: Publish,
         contract: Contract | None = None,
@@ -189,7 +189,7 @@ class Runner:
                 self._tally.reached.add((host.name, step.name))
 
     def _step(self, host: Host, step: Step, began: float) -> None:
-        verdict = step.check(self._view.situation(host, api=step.reads_api, survey=step.reads_survey))
+        verdict = step.check(self._situation(host, step, float("inf")))
         if not isinstance(verdict, Satisfied):
             situation, verdict = self._judge(host, step, began, _FRESH, _api_silent)
         if isinstance(verdict, Satisfied):
@@ -212,7 +212,12 @@ class Runner:
         """What ``step`` has to see, at most ``max_age`` seconds old; a host that it never changes stays as seen."""
         host_age = max_age if step.changes_host else float("inf")
         return self._view.situation(
-            host, api=step.reads_api, survey=step.reads_survey, max_age=host_age, api_max_age=max_age
+            host,
+            api=step.reads_api,
+            pods=step.reads_pods,
+            survey=step.reads_survey,
+            max_age=host_age,
+            api_max_age=max_age,
         )
 
     def _judge(self, host: Host, step: Step, began: float, max_age: float, open_: _Open) -> tuple[Situation, Verdict]:
@@ -233,7 +238,7 @@ class Runner:
 
         changed = host if step.changes_host else None
         try:
-            step.apply(situation, self._tools(host, say))
+            step.apply(situation, self._tools(host, say, lambda: self.stopping))
         except OutcomeUnknown as error:
             self._view.changed(changed)
             say("the connection broke; connecting again to see how it ended")

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory
+from clusterctl.model.pods import Pods
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.survey import Survey
 
@@ -24,6 +25,9 @@ class Observer(Protocol):
 
     def look_at_api(self) -> ClusterFacts:
         """Read the cluster through a control plane. Raises KubernetesError or ConnectError."""
+
+    def look_at_pods(self) -> Pods:
+        """Read the pods of the cluster and their budgets. Raises KubernetesError or ConnectError."""
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts with these facts look at each other. Empty when all of them are nodes already."""
@@ -78,10 +82,12 @@ class View:
         self._hosts: dict[str, _Seen[HostFacts]] = {}
         self._changed: set[str] = set()
         self._api: _Seen[tuple[ClusterFacts | None, str]] | None = None
+        self._pods: _Seen[tuple[Pods | None, str]] | None = None
         self._surveys: Mapping[str, Survey] | None = None
         self._changed_at = float("-inf")
         self._lock = threading.Lock()
         self._api_lock = threading.Lock()
+        self._pods_lock = threading.Lock()
         self._survey_lock = threading.Lock()
 
     def look(self, hosts: Sequence[Host]) -> None:
@@ -104,23 +110,29 @@ class View:
         host: Host,
         *,
         api: bool,
+        pods: bool = False,
         survey: bool = False,
         max_age: float = float("inf"),
         api_max_age: float = float("inf"),
     ) -> Situation:
         """What is known of ``host``, read again where it is older than ``max_age`` seconds or a change may touch it.
 
-        ``api`` says that the API is wanted too, not older than ``api_max_age`` seconds. A host's own facts age by
-        its own changes, what the API says by the changes of any host. ``survey`` says that what the hosts find
-        around them is wanted: that is asked once, and does not age.
+        ``api`` says that the API is wanted too, not older than ``api_max_age`` seconds, ``pods`` its pods as well;
+        without them nothing of the API is known. A host's own facts age by its own changes, what the API says by the
+        changes of any host. ``survey`` says that what the hosts find around them is wanted: that is asked once, and
+        does not age.
         """
         seen = self._hosts.get(host.name)
         if seen is None or host.name in self._changed or self._clock.now() - seen.at > max_age:
             self._look(host)
         facts, problem = self._api_facts(api_max_age) if api else (None, "")
+        found = None
+        if pods and facts:
+            found, problem = self._api_pods(api_max_age)
+            facts = facts if found else None
         with self._lock:
             known = {name: entry.value for name, entry in self._hosts.items()}
-        return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {})
+        return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {}, found)
 
     def changed(self, host: Host | None) -> None:
         """A step changed ``host``, or only the cluster: what was seen of it, and what the API said, is old.
@@ -164,12 +176,28 @@ class View:
     def _api_facts(self, max_age: float) -> tuple[ClusterFacts | None, str]:
         oldest = self._clock.now() - max_age
         with self._api_lock:
-            seen = self._api
             # Hosts that wait side by side share what one of them read after they asked.
-            if seen is None or seen.at <= self._changed_at or seen.at < oldest:
+            if self._api is None or self._is_old(self._api, oldest):
                 at = self._clock.now()
-                seen = self._api = _Seen(self._read_api(), at)
-            return seen.value
+                self._api = _Seen(self._read_api(), at)
+            return self._api.value
+
+    def _api_pods(self, max_age: float) -> tuple[Pods | None, str]:
+        oldest = self._clock.now() - max_age
+        with self._pods_lock:
+            if self._pods is None or self._is_old(self._pods, oldest):
+                at = self._clock.now()
+                self._pods = _Seen(self._read_pods(), at)
+            return self._pods.value
+
+    def _is_old(self, seen: _Seen[_T], oldest: float) -> bool:
+        return seen.at <= self._changed_at or seen.at < oldest
+
+    def _read_pods(self) -> tuple[Pods | None, str]:
+        try:
+            return self._observer.look_at_pods(), ""
+        except KubernetesError as error:
+            return None, error.what
 
     def _read_api(self) -> tuple[ClusterFacts | None, str]:
         if not self._there_is_a_cluster():

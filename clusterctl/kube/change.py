@@ -1,4 +1,4 @@
-"""Change the cluster: join tokens, labels and taints of nodes, manifests."""
+"""Change the cluster: join tokens, labels, taints and cordons of nodes, manifests."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,11 +8,21 @@ from typing import Any
 
 from clusterctl.errors import KubernetesError
 from clusterctl.kube.client import APPLY_PATCH, ApiError, Kube, Object
+from clusterctl.kube.drain import Drain
 from clusterctl.kube.manifest import objects
-from clusterctl.kube.node import OWNED_ANNOTATION, Owned, change_taints, owned
+from clusterctl.kube.node import (
+    CORDONED_ANNOTATION,
+    OWNED_ANNOTATION,
+    Owned,
+    change_taints,
+    cordon_text,
+    cordoned,
+    owned,
+)
 from clusterctl.kube.record import APPLIED, record_object, workload_keys
 from clusterctl.kube.token import COLLECTION, OURS_QUERY, is_ours, new_token
-from clusterctl.model.facts import Applied
+from clusterctl.model.drain import SOFT_TAINT, DrainOptions
+from clusterctl.model.facts import Applied, Cordon
 from clusterctl.model.manifest import manifest_digest
 from clusterctl.model.secret import Secret
 
@@ -81,6 +91,54 @@ class Changes:
 
         self._change_node(node, change)
 
+    def cordon(self, node: str, *, by: str) -> None:
+        """Let no pod be scheduled to a node, and mark it: by whom, when, and whether it was so before.
+
+        A mark that is there already stays, with what it says of the time before the first cordon.
+        """
+
+        def change(found: Object) -> Object | None:
+            before = bool(found["spec"].get("unschedulable"))
+            mark = cordoned(found["metadata"].get("annotations"))
+            if mark and before:
+                return None
+            mark = mark or Cordon(by, datetime.now(UTC).isoformat(timespec="seconds"), before)
+            annotations = {CORDONED_ANNOTATION: cordon_text(mark)}
+            return {"metadata": {"annotations": annotations}, "spec": {"unschedulable": True}}
+
+        self._change_node(node, change)
+
+    def uncordon(self, node: str) -> None:
+        """Take clusterctl's marks off a node, the soft taint included. A node without a mark stays as it is.
+
+        Pods may come again, unless the node was unschedulable before it was marked.
+        """
+
+        def change(found: Object) -> Object | None:
+            taints = found["spec"].get("taints") or []
+            kept = change_taints(taints, add=(), remove=(SOFT_TAINT,))
+            mark = cordoned(found["metadata"].get("annotations"))
+            spec: Object = {} if len(kept) == len(taints) else {"taints": kept or None}
+            if mark and not mark.unschedulable:
+                spec["unschedulable"] = None
+            return {"metadata": {"annotations": {CORDONED_ANNOTATION: None}}, "spec": spec} if mark or spec else None
+
+        self._change_node(node, change)
+
+    def soft_taint(self, node: str) -> None:
+        """Let pods prefer other nodes, because this one is to be drained soon."""
+
+        def change(found: Object) -> Object | None:
+            taints = found["spec"].get("taints") or []
+            new = change_taints(taints, add=(SOFT_TAINT,), remove=())
+            return {"metadata": {}, "spec": {"taints": new}} if len(new) != len(taints) else None
+
+        self._change_node(node, change)
+
+    def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
+        """Let the pods of a cordoned node go as kubectl does, and wait until they are gone."""
+        Drain(self._kube, node, options, say, stopping).run()
+
     def apply(self, manifest: str, *, record: str = "", digest: str = "") -> None:
         """Apply every object of a YAML stream by server-side apply, in its order.
 
@@ -119,12 +177,14 @@ class Changes:
                 definitions.append(path)
         self._wait_until_established(definitions)
 
-    def _change_node(self, node: str, change: Callable[[Object], Object]) -> None:
-        """Patch a node on the condition that it is still as it was read; if not, read it again."""
+    def _change_node(self, node: str, change: Callable[[Object], Object | None]) -> None:
+        """Patch a node on the condition that it is still as it was read; if not, read it again. None is no change."""
         path = f"/api/v1/nodes/{node}"
         for tries_left in reversed(range(_TRIES)):
             found = self._kube.get(path)
             patch = change(found)
+            if patch is None:
+                return
             patch["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             try:
                 self._kube.patch(path, patch)

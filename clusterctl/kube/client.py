@@ -44,6 +44,7 @@ _CHANGE_TIMEOUT = 65.0  # The API server itself gives up after 60 s and says so.
 _PAUSE = 0.3
 _TEMPORARY = {403, 429, 500, 502, 503, 504}
 _CONNECTIONS = 8
+_PAGE = 500  # How many objects of a collection are read at once, as kubectl does.
 _HANDSHAKE = "in the TLS handshake"
 
 _T = TypeVar("_T")
@@ -53,8 +54,9 @@ class ApiError(KubernetesError):
     """A request failed: which one, and what the API server said.
 
     ``reason`` and ``message`` are the server's own words, such as ``NotFound``; ``causes`` are its reasons in
-    detail. ``temporary`` says that a read may fare better in a moment. ``sent`` is False when no connection
-    came about, so that nothing can have changed.
+    detail, ``cause_types`` what it calls them, such as ``NamespaceTerminating``. ``retry_after`` is for how many
+    seconds it wants to be left alone. ``temporary`` says that a read may fare better in a moment. ``sent`` is False
+    when no connection came about, so that nothing can have changed.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class ApiError(KubernetesError):
         temporary: bool = False,
         sent: bool = True,
         causes: tuple[str, ...] = (),
+        cause_types: tuple[str, ...] = (),
+        retry_after: float = 0.0,
     ) -> None:
         answer = f"the API server answered {status} {reason}" if status else reason
         super().__init__(
@@ -81,6 +85,8 @@ class ApiError(KubernetesError):
         self.temporary = temporary
         self.sent = sent
         self.causes = causes
+        self.cause_types = cause_types
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,15 @@ class Kube:
     ) -> list[Object]:
         """Read every object of a collection; only their metadata if that is all that is wanted. Raises ApiError."""
         accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" if metadata else ""
-        return list(self.get(path, query, patience=patience, accept=accept).get("items") or [])
+        found: list[Object] = []
+        page: Query = {**(query or {}), "limit": _PAGE}
+        while True:
+            answer = self.get(path, page, patience=patience, accept=accept)
+            found += answer.get("items") or []
+            rest = (answer.get("metadata") or {}).get("continue")
+            if not rest:
+                return found
+            page = {**page, "continue": rest}
 
     def text(self, path: str, query: Query | None = None, *, patience: float = PATIENCE) -> str:
         """Read plain text, such as a pod's log. Raises ApiError."""
@@ -457,9 +471,11 @@ def _refusal(method: str, path: str, status: int, phrase: str, content: bytes) -
     try:
         body = json.loads(content)
         reason, message = body.get("reason") or phrase, body.get("message") or ""
-        causes = tuple(str(cause.get("message", "")) for cause in (body.get("details") or {}).get("causes") or [])
+        details = body.get("details") or {}
+        causes = [(str(cause.get("message", "")), str(cause.get("reason", ""))) for cause in details.get("causes", ())]
+        retry_after = float(details.get("retryAfterSeconds", 0))
     except (ValueError, AttributeError):
-        reason, message, causes = phrase, content[:500].decode("utf-8", "replace").strip(), ()
+        reason, message, causes, retry_after = phrase, content[:500].decode("utf-8", "replace").strip(), [], 0.0
     return ApiError(
         _VERBS[method],
         describe(path),
@@ -468,7 +484,9 @@ def _refusal(method: str, path: str, status: int, phrase: str, content: bytes) -
         message=str(message),
         resolution=_NEXT.get(status, _NEXT[500] if status >= 500 else "correct what the API server names"),
         temporary=status in _TEMPORARY,
-        causes=causes,
+        causes=tuple(message for message, _ in causes),
+        cause_types=tuple(name for _, name in causes),
+        retry_after=retry_after,
     )
 
 

@@ -1,11 +1,14 @@
-"""A node's labels and taints: how they are written, which ones are clusterctl's. Pure."""
+"""A node's labels, taints and marks: how they are written, which ones are clusterctl's. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from clusterctl.model.facts import Cordon
+
 OWNED_ANNOTATION = "clusterctl.io/owned"
+CORDONED_ANNOTATION = "clusterctl.io/cordoned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,20 @@ def owned(annotations: Mapping[str, str] | None) -> Owned:
         return Owned(_texts(data.get("labels", [])), _texts(data.get("taints", [])))
     except (ValueError, AttributeError, TypeError):
         return Owned()
+
+
+def cordoned(annotations: Mapping[str, str] | None) -> Cordon | None:
+    """Read the mark of a cordon. One that somebody spoilt is none."""
+    try:
+        data = json.loads((annotations or {})[CORDONED_ANNOTATION])
+        return Cordon(str(data["by"]), str(data["at"]), bool(data["unschedulable"]))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def cordon_text(mark: Cordon) -> str:
+    """What stands in the annotation."""
+    return json.dumps(asdict(mark))
 
 
 def _texts(values: Iterable[Any]) -> frozenset[str]:

@@ -8,7 +8,7 @@ import yaml
 
 from clusterctl.kube.calico import calico
 from clusterctl.kube.client import PATIENCE, Kube
-from clusterctl.kube.node import owned, taint_text
+from clusterctl.kube.node import cordoned, owned, taint_text
 from clusterctl.kube.record import APPLIED, APPLIED_NAME, applied
 from clusterctl.kube.token import COLLECTION, OURS_QUERY, is_ours, token_id
 from clusterctl.model.facts import ClusterFacts, NodeFacts, Workload
@@ -105,6 +105,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         owned_taints=ours.taints,
         os_image=info.get("osImage", ""),
         container_runtime=info.get("containerRuntimeVersion", ""),
+        cordoned=cordoned(metadata.get("annotations")),
     )
 
 

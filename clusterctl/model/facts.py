@@ -156,11 +156,20 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Cordon:
+    """clusterctl's mark on a node that it cordoned: who did, when, and whether it was unschedulable before."""
+
+    by: str
+    at: str
+    unschedulable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node as the API shows it; versions without their ``v``.
 
     Taints are in the inventory's form, ``KEY[=VALUE]:EFFECT``. ``owned_labels`` and ``owned_taints`` are those
-    that clusterctl set, as its annotation on the node says.
+    that clusterctl set, as its annotation on the node says. ``cordoned`` is clusterctl's mark of a cordon, if there.
     """
 
     name: str
@@ -176,6 +185,7 @@ class NodeFacts:
     owned_taints: frozenset[str] = frozenset()
     os_image: str = ""
     container_runtime: str = ""
+    cordoned: Cordon | None = None
 
 
 @dataclass(frozen=True, slots=True)

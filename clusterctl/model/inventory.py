@@ -27,6 +27,7 @@ from pydantic import (
 from clusterctl.errors import InputError
 from clusterctl.model import components, endpoint
 from clusterctl.model.components import ApiServer, Audit, Component, Patches
+from clusterctl.model.drain import DrainOptions
 from clusterctl.model.sources import Proxy, Sources
 from clusterctl.model.strict import FOLDER, SecretSource
 from clusterctl.model.strict import Strict as _Strict
@@ -273,6 +274,7 @@ class Cluster(_Strict):
     patches: Patches = ()
     encryption_at_rest: bool = False
     audit: Audit | None = None
+    drain: DrainOptions = DrainOptions()
     ignore_preflight_errors: tuple[str, ...] = ()
 
     @property

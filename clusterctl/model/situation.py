@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Cluster, Host, Inventory
+from clusterctl.model.pods import Pods
 from clusterctl.model.survey import Survey
 
 # A control plane has it from the middle of kubeadm init or join on.
@@ -17,7 +18,8 @@ class Situation:
 
     ``all_facts`` has an entry for every host of the inventory that was reached. ``api`` is None when there is
     no cluster yet or its API does not answer; ``api_problem`` then says why. ``surveys`` has what each host found
-    of the network and its disk; it is empty when every host is a node already, or when nobody asked.
+    of the network and its disk; it is empty when every host is a node already, or when nobody asked. ``pods`` is None
+    when nobody asked, and when ``api`` is None.
     """
 
     inventory: Inventory
@@ -26,6 +28,7 @@ class Situation:
     api: ClusterFacts | None = None
     api_problem: str = ""
     surveys: Mapping[str, Survey] = field(default_factory=dict)
+    pods: Pods | None = None
 
     @property
     def cluster(self) -> Cluster:

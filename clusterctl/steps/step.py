@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from clusterctl.errors import CommandFailed
+from clusterctl.model.drain import DrainOptions
 from clusterctl.model.inventory import Source
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
@@ -55,6 +56,25 @@ class ClusterApi(Protocol):
         there when the whole stream was applied. ``digest`` replaces that of the text.
         """
 
+    def cordon(self, node: str, *, by: str) -> None:
+        """Let no pod be scheduled to a node, and mark it: by whom, when, and whether it was so before."""
+
+    def uncordon(self, node: str) -> None:
+        """Take clusterctl's marks off a node, the soft taint included. A node without a mark stays as it is.
+
+        Pods may come again, unless the node was unschedulable before it was marked.
+        """
+
+    def soft_taint(self, node: str) -> None:
+        """Let pods prefer other nodes, because this one is to be drained soon."""
+
+    def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
+        """Let the pods of a cordoned node go as kubectl does, and wait until they are gone.
+
+        Returns early when ``stopping`` says so. Raises Refused before anything is evicted when a pod may not be,
+        NotVerified past the deadline: it names the pods that are left and the budgets that hold them.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -62,6 +82,7 @@ class Tools:
 
     ``cluster`` connects when it is first called. ``say`` tells the operator what is being waited for. ``fetch``
     reads a manifest, whose digest it has checked. ``other`` is another machine of the inventory, by its host's name.
+    ``stopping`` says that the operator wants the run to end: what only waits then returns.
     """
 
     machine: Machine
@@ -69,6 +90,7 @@ class Tools:
     say: Callable[[str], None]
     fetch: Callable[[Source], str]
     other: Callable[[str], Machine]
+    stopping: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +106,16 @@ class Step(ABC):
     """One postcondition on one host.
 
     ``name`` is ``phase/step``; the class lives in ``clusterctl/steps/<phase>.py``. ``title`` is an imperative.
-    ``reads_api`` says that the check looks at the API, ``reads_survey`` that it looks at what hosts find around them,
-    ``changes_host`` that ``apply`` changes the host, so that its facts have to be read again. ``deadline`` is how
-    long, in seconds, the postcondition may take to come true after ``apply``. ``follows`` says that the run itself
-    makes the step necessary.
+    ``reads_api`` says that the check looks at the API, ``reads_pods`` that it looks at the API's pods as well,
+    ``reads_survey`` that it looks at what hosts find around them, ``changes_host`` that ``apply`` changes the host, so
+    that its facts have to be read again. ``deadline`` is how long, in seconds, the postcondition may take to come true
+    after ``apply``. ``follows`` says that the run itself makes the step necessary.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     reads_api: ClassVar[bool] = False
+    reads_pods: ClassVar[bool] = False
     reads_survey: ClassVar[bool] = False
     changes_host: ClassVar[bool] = True
     deadline: ClassVar[float] = 30.0

@@ -12,6 +12,7 @@ from clusterctl.errors import ClusterctlError, KubernetesError, Refused
 from clusterctl.kube.verify import Check, VerifyResult
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.pods import Pods
 from clusterctl.model.secret import Secret
 from clusterctl.model.survey import Survey
 from clusterctl.steps.step import ClusterApi, Machine
@@ -147,6 +148,11 @@ class FakeApiConnection:
         if self.machines.api_failures:
             raise self.machines.api_failures.pop(0)
         return self.machines.world.look_at_api()
+
+    def pods(self) -> Pods:
+        """The simulated pods."""
+        assert self.open
+        return self.machines.world.look_at_pods()
 
     def changes(self) -> ClusterApi:
         """What changes the simulated cluster."""

@@ -38,6 +38,7 @@ from clusterctl.errors import (
 )
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host
+from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
@@ -72,6 +73,10 @@ class Toys:
 
     def look_at_api(self) -> ClusterFacts:
         """There is none."""
+        raise KubernetesError("no API")
+
+    def look_at_pods(self) -> Pods:
+        """There are none."""
         raise KubernetesError("no API")
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
@@ -142,13 +147,14 @@ def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
     )
     view.look(INVENTORY.hosts)
 
-    def tools(host: Host, say: Callable[[str], None]) -> Tools:
+    def tools(host: Host, say: Callable[[str], None], stopping: Callable[[], bool]) -> Tools:
         return Tools(
             cast(Machine, None),
             lambda: cast(ClusterApi, None),
             say,
             lambda source: "",
             lambda name: cast(Machine, None),
+            stopping,
         )
 
     return Runner(Playbook("toys", plays), view, tools, clock, events.append)

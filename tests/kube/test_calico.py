@@ -55,7 +55,7 @@ def situation(api: ClusterFacts | None, settings: str = "") -> Situation:
 
 def tools(changes: ClusterApi) -> Tools:
     """What steps get; there is no machine."""
-    return Tools(None, lambda: changes, lambda text: None, Downloads().fetch, lambda name: None)  # type: ignore
+    return Tools(None, lambda: changes, lambda text: None, Downloads().fetch, lambda name: None, lambda: False)  # type: ignore
 
 
 def verdict(step: Any, kube: Kube, settings: str = "") -> Any:

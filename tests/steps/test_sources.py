@@ -66,7 +66,9 @@ def test_passwords_reach_a_host_through_standard_input_alone() -> None:
         def fetch(self, path: str) -> Secret:
             raise AssertionError("nothing is read")
 
-    step.apply(SOURCED, Tools(Recorder(), _never, lambda text: None, lambda source: "", lambda name: Recorder()))
+    step.apply(
+        SOURCED, Tools(Recorder(), _never, lambda text: None, lambda source: "", lambda name: Recorder(), lambda: False)
+    )
 
     assert {path for path, text in handed.items() if pair in text} == {
         "/run/clusterctl/registries/registry.k8s.io",

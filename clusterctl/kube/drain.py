@@ -1,0 +1,245 @@
+"""Drain a node: kubectl's algorithm, watched, with a deadline that names what is in the way.
+
+Where it differs from kubectl, it does so to be safe to ask again: every eviction names the pod's UID, so that it can
+never meet a successor of the same name. A lost answer, or an API server that fails for a while because it is
+starting, is therefore asked again. docs/drain.md has the rules side by side.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from clusterctl.errors import KubernetesError, NotVerified, OutcomeUnknown, Refused
+from clusterctl.kube.client import PATIENCE, ApiError, Kube, Object
+from clusterctl.kube.pod_facts import overdue, read_budgets, read_pods
+from clusterctl.model.drain import DrainOptions, Fatal, is_given_up, leaving
+from clusterctl.model.pods import Budget, PodFacts
+
+_POLL = 1.0  # How often, in seconds, is looked which pods are left.
+_RETRY = 5.0  # After how many seconds a refused eviction is asked again.
+_SILENCE = 120.0  # For how many seconds an API server may fail: it may be starting with its host.
+_AT_ONCE = 8  # As many as there are connections.
+_TOO_MANY = 429
+_SHOWN = 3
+
+
+@dataclass
+class _Going:
+    """A pod on its way out. ``agreed`` is set when the API server has; ``refusal`` is why it has not yet."""
+
+    pod: PodFacts
+    ask_at: float = 0.0
+    asking: Future[None] | None = None
+    agreed: bool = False
+    refusal: ApiError | None = None
+    refused_since: float | None = None
+    failing_since: float | None = None
+    failure: str = ""
+
+
+class Drain:
+    """One drain of one node, which has been cordoned before."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        node: str,
+        options: DrainOptions,
+        say: Callable[[str], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._kube = kube
+        self._node = node
+        self._options = options
+        self._say = say
+        self._stopping = stopping
+        self._left: dict[str, _Going] = {}
+        self._budgets: tuple[Budget, ...] = ()
+        self._budgets_at = float("-inf")
+        self._silence = ""
+        self._silent_since: float | None = None
+
+    def run(self) -> None:
+        """Let the pods go, and wait until they are gone or ``stopping`` says so.
+
+        Raises Refused before anything is evicted, NotVerified past the deadline, KubernetesError when the API refuses.
+        """
+        pods = read_pods(self._kube, self._node, patience=_SILENCE)
+        going = leaving(pods, self._node, self._options)
+        if going.fatal:
+            raise _refused(self._node, going.fatal)
+        self._budgets = pods.budgets
+        self._left = {pod.uid: _Going(pod) for pod in going.evicted}
+        began = time.monotonic()
+        pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="evict")
+        try:
+            while self._left and not self._stopping():
+                now = time.monotonic()
+                self._ask(pool, now)
+                self._look(now)
+                if all(each.failure for each in self._left.values()):
+                    break
+                if self._options.timeout and now - began >= self._options.timeout:
+                    raise NotVerified(
+                        f"{self._node}: {_pods(len(self._left))} still there after {_clock(now - began)}",
+                        details="\n".join(self._explain(each) for each in self._left.values()),
+                        resolution=f"{self._node} stays cordoned; mend what is in the way and run the same command "
+                        f"again, or let pods come back: clusterctl uncordon {self._node}",
+                    )
+                self._say(self._progress(now))
+                time.sleep(_POLL)
+        finally:
+            # What is being asked at this moment ends by itself; nobody waits for it.
+            pool.shutdown(wait=False, cancel_futures=True)
+        failed = [each for each in self._left.values() if each.failure]
+        if failed:
+            raise KubernetesError(
+                f"{self._node}: {_pods(len(failed))} cannot be evicted",
+                details="\n".join(self._explain(each) for each in failed),
+                resolution=f"{self._node} stays cordoned; correct what the API server names and run the same command "
+                f"again, or let pods come back: clusterctl uncordon {self._node}",
+            )
+
+    def _ask(self, pool: ThreadPoolExecutor, now: float) -> None:
+        """Take in the answers that have come, and ask whoever's time it is."""
+        for each in self._left.values():
+            if each.asking and each.asking.done():
+                asking, each.asking = each.asking, None
+                try:
+                    asking.result()
+                    each.agreed, each.refusal = True, None
+                except OutcomeUnknown as error:
+                    self._try_again(each, error, now)
+                except ApiError as error:
+                    self._judge(each, error, now)
+        for each in self._left.values():
+            if not (each.asking or each.agreed or each.failure) and now >= each.ask_at:
+                each.asking = pool.submit(self._evict, each.pod)
+
+    def _evict(self, pod: PodFacts) -> None:
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+        options: Object = {"preconditions": {"uid": pod.uid}}
+        if self._options.grace_period >= 0:
+            options["gracePeriodSeconds"] = self._options.grace_period
+        if self._options.disable_eviction:
+            self._kube.delete(path, {"apiVersion": "v1", "kind": "DeleteOptions", **options})
+            return
+        metadata = {"name": pod.name, "namespace": pod.namespace}
+        self._kube.create(
+            f"{path}/eviction",
+            {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options},
+        )
+
+    def _judge(self, each: _Going, error: ApiError, now: float) -> None:
+        """What an answer other than yes means, as kubectl takes it."""
+        namespace_ends = error.status == 403 and "NamespaceTerminating" in error.cause_types
+        if error.status == 404 or (namespace_ends and each.pod.terminating):
+            each.agreed, each.refusal = True, None  # It is going, or gone: the next look tells.
+        elif error.status in (_TOO_MANY, 409) or namespace_ends:
+            # A conflict: the pod was changed meanwhile, or it is another one by now, which the next look tells.
+            each.refusal, each.failing_since = error, None
+            each.refused_since = each.refused_since or now
+            each.ask_at = now + max(_RETRY, error.retry_after)
+        elif len(self._covering(each.pod)) > 1 or not error.temporary:
+            each.failure = error.message or error.what
+        else:
+            self._try_again(each, error, now)
+
+    def _try_again(self, each: _Going, error: ApiError | OutcomeUnknown, now: float) -> None:
+        """The API server failed, and may be well again in a moment."""
+        patience = PATIENCE if isinstance(error, ApiError) and error.status == 403 else _SILENCE
+        each.failing_since = each.failing_since or now
+        each.ask_at = now + _POLL
+        if now - each.failing_since > patience:
+            each.failure = "; ".join(filter(None, (error.what, error.details)))
+
+    def _look(self, now: float) -> None:
+        """Forget the pods that are gone, that have a successor, or that are not to be waited for any longer."""
+        query = {"fieldSelector": f"spec.nodeName={self._node}"}
+        try:
+            items = self._kube.items("/api/v1/pods", query, patience=0.0, metadata=True)
+            if any(each.refusal for each in self._left.values()) and now >= self._budgets_at + _RETRY:
+                self._budgets, self._budgets_at = read_budgets(self._kube, patience=0.0), now
+        except ApiError as error:
+            self._silent_since = self._silent_since or now
+            if not error.temporary or now - self._silent_since > _SILENCE:
+                raise
+            self._silence = error.what
+            return
+        self._silent_since = None
+        found = {item["metadata"]["uid"]: item["metadata"] for item in items}
+        self._left = {uid: each for uid, each in self._left.items() if uid in found}
+        for uid, each in list(self._left.items()):
+            late = overdue(found[uid], datetime.now(UTC))
+            each.pod = replace(each.pod, terminating=late is not None, overdue=late or 0.0)
+            if is_given_up(each.pod, self._options):
+                del self._left[uid]
+
+    def _covering(self, pod: PodFacts) -> list[Budget]:
+        return [budget for budget in self._budgets if budget.covers(pod)]
+
+    def _progress(self, now: float) -> str:
+        """What is waited for, budgets first."""
+        if self._silent_since is not None:
+            return f"{self._silence}, for {_clock(now - self._silent_since)}"
+        held: dict[str, float] = {}
+        going = []
+        for each in self._left.values():
+            if each.refusal:
+                what = self._held_by(each) or each.refusal.message or each.refusal.what
+                held[what] = min(held.get(what, now), each.refused_since or now)
+            elif not each.failure:
+                going.append(str(each.pod))
+        lines = [f"waiting for {what}, {_clock(now - since)}" for what, since in held.items()]
+        if going:
+            more = f" and {len(going) - _SHOWN} more" if len(going) > _SHOWN else ""
+            lines.append(f"leaving: {', '.join(going[:_SHOWN])}{more}")
+        return "; ".join(lines)
+
+    def _held_by(self, each: _Going) -> str:
+        """The budgets that hold a pod, with their numbers."""
+        return " and ".join(
+            f"PDB {budget} ({budget.current_healthy} of {budget.expected_pods} available)"
+            for budget in self._covering(each.pod)
+        )
+
+    def _explain(self, each: _Going) -> str:
+        """Why a pod is still there."""
+        budgets = self._covering(each.pod)
+        if each.failure:
+            names = f" ({', '.join(f'PDB {budget}' for budget in budgets)})" if len(budgets) > 1 else ""
+            return f"{each.pod}: {each.failure}{names}"
+        if each.refusal is None:
+            return f"{each.pod}: {'is terminating' if each.pod.terminating else 'was asked to leave'}"
+        numbers = "; ".join(_numbers(budget) for budget in budgets)
+        return f"{each.pod}: {numbers or each.refusal.message or each.refusal.what}"
+
+
+def _numbers(budget: Budget) -> str:
+    """What a budget counts."""
+    if not budget.up_to_date:
+        return f"PDB {budget} was changed and its controller has not counted since"
+    return (
+        f"PDB {budget} allows {budget.disruptions_allowed} evictions: {budget.current_healthy} of "
+        f"{budget.expected_pods} available, {budget.desired_healthy} needed"
+    )
+
+
+def _refused(node: str, fatal: Sequence[Fatal]) -> Refused:
+    return Refused(
+        f"{node} is not drained: {_pods(len(fatal))} may not be deleted",
+        details="\n".join(f"{each.pod} {each.reason}" for each in fatal),
+        resolution="nothing was evicted; look after these pods, or say so in cluster.drain: "
+        + "; ".join(dict.fromkeys(each.remedy for each in fatal)),
+    )
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
