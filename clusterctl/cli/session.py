@@ -392,12 +392,11 @@ class Session:
 
 @contextmanager
 def _stop_cleanly(runner: Runner) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM stop the run after the scripts in hand, and a second one leave at once."""
+    """Let Ctrl-C or SIGTERM stop the run as the runner says, and leave at once when it has been asked enough."""
 
     def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        if runner.stopping:
+        if not runner.stop():
             raise KeyboardInterrupt
-        runner.stop()
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -87,7 +87,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The operator asked to stop: scripts in hand are finished, waits are cut short, nothing new is started."""
+    """The operator asked to stop: scripts in hand are finished, waits are cut short, nothing new is started.
+
+    ``walking_on`` says that hosts which have begun an undivided play walk to its end first.
+    """
+
+    walking_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A playbook: which steps, in which order, on which hosts. YAML without conditions, loops or templates."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,18 +17,21 @@ from clusterctl.steps.step import Step
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Steps that the selected hosts walk alone, ``batch`` hosts at once (0: all), before the next play begins.
+    """Steps that the selected hosts walk alone, ``batch`` hosts at once, before the next play begins.
 
-    The run stops after the play in which more than ``max_failures`` hosts failed. ``only`` are the names of the
+    ``batch`` is a number, 0 for all, or a share of the play's hosts such as ``25%``, at least one host. The run stops
+    after the play in which more than ``max_failures`` hosts failed. A play that is ``undivided`` should not be left in
+    the middle of a host: a first wish to stop lets those that have begun walk to its end. ``only`` are the names of the
     hosts that walk at all, None when nobody limited them.
     """
 
     name: str
     on: Selector
     run: tuple[Step, ...]
-    batch: int = 0
+    batch: int | str = 0
     max_failures: int = 0
     only: frozenset[str] | None = None
+    undivided: bool = False
 
     def hosts(self, inventory: Inventory) -> tuple[Host, ...]:
         """The hosts of this play, in the inventory's order."""
@@ -37,9 +41,24 @@ class Play:
     def batches(self, inventory: Inventory) -> Iterator[tuple[Host, ...]]:
         """The hosts of this play in groups of ``batch``."""
         hosts = self.hosts(inventory)
-        size = self.batch or max(1, len(hosts))
+        size = batch_size(self.batch, len(hosts))
         for start in range(0, len(hosts), size):
             yield hosts[start : start + size]
+
+
+def batch_size(batch: int | str, hosts: int) -> int:
+    """How many of ``hosts`` hosts are in a batch: a share is rounded down, and is one host at least."""
+    if isinstance(batch, str):
+        return max(1, hosts * int(batch.removesuffix("%")) // 100)
+    return batch or max(1, hosts)
+
+
+def is_batch(value: object) -> bool:
+    """Whether ``value`` says how many hosts are in a batch: a number, or a share from 1% to 100%."""
+    if isinstance(value, str):
+        share = re.fullmatch(r"(\d{1,3})%", value)
+        return share is not None and 1 <= int(share[1]) <= 100
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,7 @@ def _named(word: str, inventory: Inventory) -> tuple[str, ...]:
 
 
 # YAML 1.1 reads a bare `on` as true, so the key is `hosts`.
-_PLAY_KEYS = ("name", "hosts", "run", "batch", "max_failures")
+_PLAY_KEYS = ("name", "hosts", "run", "batch", "max_failures", "undivided")
 
 
 def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
@@ -119,6 +138,7 @@ def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
             run=tuple(known[name] for name in play["run"]),
             batch=play.get("batch", 0),
             max_failures=play.get("max_failures", 0),
+            undivided=play.get("undivided", False),
         )
         for play in raw
     )
@@ -143,10 +163,13 @@ def _mistakes(play: Any, known: Mapping[str, Step]) -> Iterator[str]:
         for name in names:
             if name not in known:
                 yield f"run: unknown step {name!r}; {_suggest(str(name), tuple(known))}"
-    for key in ("batch", "max_failures"):
-        value = play.get(key, 0)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            yield f"{key}: must be a number, 0 or more"
+    if not is_batch(play.get("batch", 0)):
+        yield "batch: must be a number, 0 or more, or a share such as 25%"
+    failures = play.get("max_failures", 0)
+    if not isinstance(failures, int) or isinstance(failures, bool) or failures < 0:
+        yield "max_failures: must be a number, 0 or more"
+    if not isinstance(play.get("undivided", False), bool):
+        yield "undivided: must be true or false"
 
 
 def _suggest(name: str, known: Sequence[str]) -> str:

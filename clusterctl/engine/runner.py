@@ -42,6 +42,8 @@ _RECONNECT = 180.0
 # How long, in seconds, an API server that does not answer is waited for: it may be starting with its host.
 _API_STARTS = 120.0
 _LOOK_EVERY = 0.5
+# How long, in seconds, between two looks at what has to hold several times in a row.
+_STEADY_EVERY = 2.0
 # How soon, in seconds, a wish to stop is acknowledged.
 _NOTICE = 0.1
 
@@ -85,20 +87,26 @@ class Runner:
         self._tools = tools
         self._clock = clock
         self._publish = publish
-        self._stop = threading.Event()
+        self._undivided = False
+        self._over = False
         self._asked = threading.Event()
-        self._told = False
+        self._stop = threading.Event()
+        self._told: Interrupted | None = None
         self._tally = _Tally()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether ``stop`` was called."""
-        return self._asked.is_set()
+    def stop(self) -> bool:
+        """Ask to stop; False when that was asked for already, and all that is left is to leave.
 
-    def stop(self) -> None:
-        """Let hosts finish the scripts in hand, cut waits short, and start nothing new. Safe in a signal handler."""
+        Hosts finish the scripts in hand, waits are cut short, and nothing new is started. In a play that is undivided
+        the first call lets the hosts that have begun walk to the end of the play, and the second one does this. Safe in
+        a signal handler.
+        """
+        if self._stop.is_set():
+            return False
+        if not self._undivided or self._asked.is_set():
+            self._stop.set()
         self._asked.set()
-        self._stop.set()
+        return True
 
     def run(self) -> None:
         """Walk all plays.
@@ -114,7 +122,7 @@ class Runner:
         )
         for play in self._playbook.plays:
             self._play(play)
-            if self._stop.is_set():
+            if self._ending:
                 break
         tally = self._tally
         left = tuple(pair for pair in pairs if pair not in tally.reached)
@@ -130,8 +138,13 @@ class Runner:
         )
         if tally.errors:
             raise tally.errors[0] if len(tally.errors) == 1 else SeveralErrors(tally.errors)
-        if self.stopping:
+        if self._asked.is_set():
             raise KeyboardInterrupt
+
+    @property
+    def _ending(self) -> bool:
+        """Whether no further batch begins."""
+        return self._over or self._asked.is_set()
 
     def _play(self, play: Play) -> None:
         """Let the hosts walk. One that failed walks no further, in this play and in those to come."""
@@ -139,10 +152,10 @@ class Runner:
         hosts = play.hosts(self._view.inventory)
         healthy = tuple(host.name for host in hosts if host.name not in failed)
         if not healthy:
-            if hosts:
-                self._stop.set()  # What comes later builds on what this play would have done.
+            self._over = bool(hosts)  # What comes later builds on what this play would have done.
             return
         self._publish(PlayStarted(play.name, healthy))
+        self._undivided = play.undivided
         failed_before = len(failed)
         for group in play.batches(self._view.inventory):
             batch = [host for host in group if host.name in healthy]
@@ -155,27 +168,29 @@ class Runner:
             finally:
                 # A KeyboardInterrupt leaves walks behind; the scripts in hand end on their hosts.
                 pool.shutdown(wait=all(walk.done() for walk in walks))
-            if len(failed) - failed_before > play.max_failures:
-                self._stop.set()
-            if self._stop.is_set():
+            self._over = len(failed) - failed_before > play.max_failures
+            if self._ending:
                 return
 
     def _await(self, walks: Sequence[Future[None]]) -> None:
         """Wait for the walks, and tell when somebody asked to stop meanwhile."""
         while wait(walks, timeout=_NOTICE).not_done:
-            if self.stopping and not self._told:
-                self._told = True
-                self._publish(Interrupted())
+            if self._asked.is_set():
+                news = Interrupted(walking_on=not self._stop.is_set())
+                if news != self._told:
+                    self._told = news
+                    self._publish(news)
         for walk in walks:
             walk.result()
 
     def _walk(self, host: Host, steps: tuple[Step, ...]) -> None:
+        changed = False
         for step in steps:
             if self._stop.is_set():
                 return
             began = self._clock.now()
             try:
-                self._step(host, step, began)
+                changed |= self._step(host, step, began, step.steady if changed else 1)
             except ClusterctlError as error:
                 with self._tally.lock:
                     self._tally.errors.append(error)
@@ -188,37 +203,49 @@ class Runner:
             with self._tally.lock:
                 self._tally.reached.add((host.name, step.name))
 
-    def _step(self, host: Host, step: Step, began: float) -> None:
+    def _step(self, host: Host, step: Step, began: float, looks: int) -> bool:
+        """Make ``step`` true, and see it so ``looks`` times in a row; whether that took a change or a wait."""
         verdict = step.check(self._situation(host, step, float("inf")))
         if not isinstance(verdict, Satisfied):
             situation, verdict = self._judge(host, step, began, _FRESH, _api_silent)
-        if isinstance(verdict, Satisfied):
+        if isinstance(verdict, Satisfied) and looks == 1:
             with self._tally.lock:
                 self._tally.satisfied += 1
             self._publish(StepSatisfied(host.name, step.name, verdict.note))
-            return
-        if not isinstance(verdict, Needed):
+            return False
+        if isinstance(verdict, Satisfied):
+            self._publish(StepStarted(host.name, step.name, step.title, f"has to hold {looks} times in a row"))
+        elif isinstance(verdict, Needed):
+            if self._contract:
+                self._contract.allow(step, situation, verdict)
+            self._publish(StepStarted(host.name, step.name, step.title, verdict.reason))
+            self._apply(host, step, situation, began)
+        else:
             raise _refused(step, situation, verdict)
-        if self._contract:
-            self._contract.allow(step, situation, verdict)
-        self._publish(StepStarted(host.name, step.name, step.title, verdict.reason))
-        self._apply(host, step, situation, began)
-        note = self._verify(host, step, began)
+        note = self._verify(host, step, began, looks)
         with self._tally.lock:
             self._tally.changed += 1
         self._publish(StepChanged(host.name, step.name, note, self._clock.now() - began))
+        return True
 
     def _situation(self, host: Host, step: Step, max_age: float) -> Situation:
-        """What ``step`` has to see, at most ``max_age`` seconds old; a host that it never changes stays as seen."""
-        host_age = max_age if step.changes_host else float("inf")
-        return self._view.situation(
-            host,
-            api=step.reads_api,
-            pods=step.reads_pods,
-            survey=step.reads_survey,
-            max_age=host_age,
-            api_max_age=max_age,
-        )
+        """What ``step`` has to see, at most ``max_age`` seconds old; hosts that it never changes stay as seen."""
+
+        def situation(others: Sequence[str] = ()) -> Situation:
+            return self._view.situation(
+                host,
+                api=step.reads_api,
+                pods=step.reads_pods,
+                survey=step.reads_survey,
+                max_age=max_age if step.changes_host else float("inf"),
+                api_max_age=max_age,
+                others=[self._view.inventory.host(name) for name in others],
+                others_max_age=max_age,
+            )
+
+        found = situation()
+        touched = step.touches(found)
+        return situation(touched) if touched else found
 
     def _judge(self, host: Host, step: Step, began: float, max_age: float, open_: _Open) -> tuple[Situation, Verdict]:
         """What is so, at most ``max_age`` seconds old, and what ``step`` says of it. While ``open_``, wait and look."""
@@ -236,15 +263,15 @@ class Runner:
         def say(message: str) -> None:
             self._publish(Waiting(host.name, step.name, message, self._clock.now() - began))
 
-        changed = host if step.changes_host else None
+        names = (*((host.name,) if step.changes_host else ()), *step.touches(situation))
         try:
-            step.apply(situation, self._tools(host, say, lambda: self.stopping))
+            step.apply(situation, self._tools(host, say, self._stop.is_set))
         except OutcomeUnknown as error:
-            self._view.changed(changed)
+            self._view.changed(names)
             say("the connection broke; connecting again to see how it ended")
             self._recheck(host, step, situation, began, error)
         finally:
-            self._view.changed(changed)
+            self._view.changed(names)
 
     def _recheck(self, host: Host, step: Step, before: Situation, began: float, lost: OutcomeUnknown) -> None:
         """After a lost connection: look, and go on only when the step's own check says that it is done.
@@ -271,18 +298,26 @@ class Runner:
                 else "run the same command again: it looks first and goes on from there",
             ) from lost
 
-    def _verify(self, host: Host, step: Step, began: float) -> str:
+    def _verify(self, host: Host, step: Step, began: float, looks: int) -> str:
+        """Look until ``step`` holds ``looks`` times in a row; what it said last."""
         deadline = self._clock.now() + step.deadline
+        held = 0
         while True:
             reason, resolution = "", ""
             try:
                 verdict = step.check(self._situation(host, step, 0))
                 if isinstance(verdict, Satisfied):
-                    return verdict.note
+                    held += 1
+                    if held == looks:
+                        return verdict.note
+                    so_far = f"seen {held} of {looks} times in a row: {verdict.note}"
+                    self._wait(host, step, so_far, began, _STEADY_EVERY)
+                    continue
                 reason = verdict.reason
                 resolution = verdict.resolution if isinstance(verdict, Blocked) else ""
             except (ConnectError, KubernetesError) as error:
                 reason = error.what
+            held = 0
             if self._clock.now() >= deadline:
                 raise NotVerified(
                     f"{host.name}: {step.name} was applied and did not come true in {step.deadline:.0f} s: {reason}",
@@ -290,12 +325,12 @@ class Runner:
                 )
             self._wait(host, step, reason, began)
 
-    def _wait(self, host: Host, step: Step, reason: str, began: float) -> None:
+    def _wait(self, host: Host, step: Step, reason: str, began: float, seconds: float = _LOOK_EVERY) -> None:
         """Wait until the next look. Raises _Left once somebody asked to stop: what comes true does so without us."""
-        if self.stopping:
+        if self._stop.is_set():
             raise _Left(reason)
         self._publish(Waiting(host.name, step.name, reason, self._clock.now() - began))
-        self._clock.sleep(_LOOK_EVERY)
+        self._clock.sleep(seconds)
 
 
 def _api_silent(step: Step, situation: Situation, verdict: Verdict) -> bool:

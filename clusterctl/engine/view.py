@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -114,17 +114,20 @@ class View:
         survey: bool = False,
         max_age: float = float("inf"),
         api_max_age: float = float("inf"),
+        others: Sequence[Host] = (),
+        others_max_age: float = float("inf"),
     ) -> Situation:
         """What is known of ``host``, read again where it is older than ``max_age`` seconds or a change may touch it.
 
         ``api`` says that the API is wanted too, not older than ``api_max_age`` seconds, ``pods`` its pods as well;
         without them nothing of the API is known. A host's own facts age by its own changes, what the API says by the
         changes of any host. ``survey`` says that what the hosts find around them is wanted: that is asked once, and
-        does not age.
+        does not age. ``others`` are hosts that are read again like ``host``, by ``others_max_age``.
         """
-        seen = self._hosts.get(host.name)
-        if seen is None or host.name in self._changed or self._clock.now() - seen.at > max_age:
-            self._look(host)
+        for each, age in ((host, max_age), *((other, others_max_age) for other in others)):
+            seen = self._hosts.get(each.name)
+            if seen is None or each.name in self._changed or self._clock.now() - seen.at > age:
+                self._look(each)
         facts, problem = self._api_facts(api_max_age) if api else (None, "")
         found = None
         if pods and facts:
@@ -134,14 +137,13 @@ class View:
             known = {name: entry.value for name, entry in self._hosts.items()}
         return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {}, found)
 
-    def changed(self, host: Host | None) -> None:
-        """A step changed ``host``, or only the cluster: what was seen of it, and what the API said, is old.
+    def changed(self, hosts: Iterable[str]) -> None:
+        """A step changed ``hosts``, given by name, or only the cluster: what was seen of it, and the API said, is old.
 
-        Until somebody looks at the host itself, the others go on with what was seen of it before.
+        Until somebody looks at a host itself, the others go on with what was seen of it before.
         """
         with self._lock:
-            if host is not None:
-                self._changed.add(host.name)
+            self._changed.update(hosts)
             self._changed_at = self._clock.now()
 
     def reconnect(self, host: Host, deadline: float) -> None:

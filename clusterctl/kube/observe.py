@@ -50,6 +50,7 @@ def observe(kube: Kube, *, patience: float = PATIENCE) -> ClusterFacts:
         applied=records,
         calico=served,
         static_pods={item["metadata"]["name"]: readiness(_conditions(item))[0] for item in pods},
+        static_pod_images={item["metadata"]["name"]: _image(item) for item in pods},
     )
 
 
@@ -107,6 +108,13 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         container_runtime=info.get("containerRuntimeVersion", ""),
         cordoned=cordoned(metadata.get("annotations")),
     )
+
+
+def _image(pod: Mapping[str, Any]) -> str:
+    """The image of a component's own container, which bears its name."""
+    component = (pod["metadata"].get("labels") or {}).get("component")
+    images: dict[str, str] = {container["name"]: container["image"] for container in pod["spec"]["containers"]}
+    return images.get(str(component)) or next(iter(images.values()))
 
 
 def _conditions(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -105,6 +105,8 @@ class HostFacts:
     host that is no node yet. ``package_lock`` says, when there is a ``dpkg_problem``, which process holds a lock of
     apt or dpkg.
     ``etcd_members`` are what the etcd of this host answers, None when there is none or it does not answer.
+    ``static_pods`` maps the components in the host's manifests to their images, such as ``etcd`` to
+    ``registry.k8s.io/etcd:3.6.8-0``.
     ``busy`` names the script of clusterctl that runs at this moment, or is empty.
     """
 
@@ -148,6 +150,7 @@ class HostFacts:
     pulled: frozenset[str] = frozenset()
     package_lock: str = ""
     etcd_members: tuple[EtcdMember, ...] | None = None
+    static_pods: Mapping[str, str] = field(default_factory=dict)
 
     def file(self, path: str) -> str | None:
         """The text of the file at ``path``, None when there is none."""
@@ -259,7 +262,7 @@ class ClusterFacts:
     KubeletConfiguration, KubeProxyConfiguration.
     ``applied`` are the manifests that clusterctl recorded, by the step's name. ``calico`` is None where the
     operator's API group is not served. ``static_pods`` are the control planes' own pods, such as ``etcd-cp1``, and
-    whether they are ready.
+    whether they are ready; ``static_pod_images`` are the images of these pods.
     """
 
     version: str
@@ -271,6 +274,7 @@ class ClusterFacts:
     applied: Mapping[str, Applied] = field(default_factory=dict)
     calico: CalicoFacts | None = None
     static_pods: Mapping[str, bool] = field(default_factory=dict)
+    static_pod_images: Mapping[str, str] = field(default_factory=dict)
 
 
 def clock_of(text: str, sent: float, received: float) -> ClockFact | None:
@@ -345,6 +349,7 @@ def parse_host_facts(text: str) -> HostFacts:
             pulled=frozenset(one("pulled").split()),
             package_lock=one("package-lock"),
             etcd_members=_etcd_members(one("etcd-members")),
+            static_pods={row[0]: row[1] for row in rows("static-pods")},
         )
     except (ValueError, IndexError, KeyError, binascii.Error) as error:
         raise ClusterctlError(f"the probe's answer cannot be read: {error}", details=text[-500:]) from error

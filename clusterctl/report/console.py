@@ -150,6 +150,8 @@ def line(event: Event) -> str:
         case Waiting():
             step = f"{event.step}  " if event.step else ""
             return f"{step}waiting {duration(event.seconds)}: {event.message}"
+        case Interrupted(walking_on=True):
+            return "interrupted: each host under way walks to the end of this play; press Ctrl-C again to stop sooner"
         case Interrupted():
             return "interrupted: each host finishes the script in hand; press Ctrl-C again to leave at once"
         case RunFinished():
@@ -235,7 +237,7 @@ class Live:
             elapsed = now - record.began
             left = self._left(record, now)
             if record.interrupted:
-                foot += ", stopping after the scripts in hand"
+                foot += ", stopping"
         room = max(1, self._console.height - 5)
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(no_wrap=True, style="bold")

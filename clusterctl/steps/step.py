@@ -109,7 +109,8 @@ class Step(ABC):
     ``reads_api`` says that the check looks at the API, ``reads_pods`` that it looks at the API's pods as well,
     ``reads_survey`` that it looks at what hosts find around them, ``changes_host`` that ``apply`` changes the host, so
     that its facts have to be read again. ``deadline`` is how long, in seconds, the postcondition may take to come true
-    after ``apply``. ``follows`` says that the run itself makes the step necessary.
+    after ``apply``. ``follows`` says that the run itself makes the step necessary. ``steady`` is how many times in a
+    row the check has to hold before it is believed, on a host that the same walk changed before.
     """
 
     name: ClassVar[str]
@@ -120,6 +121,7 @@ class Step(ABC):
     changes_host: ClassVar[bool] = True
     deadline: ClassVar[float] = 30.0
     follows: ClassVar[bool] = False
+    steady: ClassVar[int] = 1
 
     @abstractmethod
     def check(self, situation: Situation) -> Verdict:
@@ -132,6 +134,10 @@ class Step(ABC):
     def binding(self) -> bool:
         """Whether a saved plan has to name this step's action: it changes something, and not only after ourselves."""
         return not self.follows and type(self).apply is not Step.apply
+
+    def touches(self, situation: Situation) -> tuple[str, ...]:
+        """The names of other hosts that ``apply`` changes and the check looks at. Pure."""
+        return ()
 
     def files(self, situation: Situation) -> tuple[File, ...]:
         """The files that ``apply`` writes on this host. Pure."""

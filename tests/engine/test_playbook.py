@@ -24,6 +24,8 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         "  - {name: a, hosts: everywhere, run: [os/swap-of]}\n"
         "  - {name: b, hosts: all, run: [os/swap-off], batches: 2}\n"
         "  - {name: c, hosts: all, run: [os/swap-off], batch: -1}\n"
+        "  - {name: d, hosts: all, run: [os/swap-off], batch: 0%, max_failures: 10%}\n"
+        "  - {name: e, hosts: all, run: [os/swap-off], batch: 101%, undivided: 1}\n"
     )
 
     with pytest.raises(InputError) as caught:
@@ -34,6 +36,10 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     assert "did you mean 'os/swap-off'?" in text
     assert "did you mean 'batch'?" in text
     assert "plays[2]: batch: must be a number" in text
+    assert "plays[3]: batch: must be a number" in text
+    assert "plays[3]: max_failures: must be a number" in text
+    assert "plays[4]: batch: must be a number" in text
+    assert "plays[4]: undivided: must be true or false" in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "plays: []", "plays: 3", "a: b"])

@@ -103,15 +103,22 @@ class Toy(Step):
         act: Callable[[str], None] | None = None,
         verdict: Verdict | None = None,
         works: bool = True,
+        steady: int = 1,
+        touches: tuple[str, ...] = (),
     ) -> None:
         self.name = name  # type: ignore[misc]
-        self.toys, self.act, self.verdict, self.works = toys, act, verdict, works
+        self.steady = steady  # type: ignore[misc]
+        self.toys, self.act, self.verdict, self.works, self.touched = toys, act, verdict, works, touches
 
     def check(self, situation: Situation) -> Verdict:
         """Whether it ran on this host."""
         if self.verdict:
             return self.verdict
         return Satisfied("done") if self.name in situation.facts.modules else Needed("not done")
+
+    def touches(self, situation: Situation) -> tuple[str, ...]:
+        """As the test says."""
+        return self.touched
 
     def apply(self, situation: Situation, tools: Tools) -> None:
         """Run."""
@@ -122,9 +129,11 @@ class Toy(Step):
             self.toys.done.add((situation.host.name, self.name))
 
 
-def play(*steps: Step, hosts: str = "all", batch: int = 0, max_failures: int = 0) -> Play:
+def play(
+    *steps: Step, hosts: str = "all", batch: int | str = 0, max_failures: int = 0, undivided: bool = False
+) -> Play:
     """A play of toys."""
-    return Play("toys", hosts, steps, batch, max_failures)  # type: ignore[arg-type]
+    return Play("toys", hosts, steps, batch, max_failures, undivided=undivided)  # type: ignore[arg-type]
 
 
 def run(toys: Toys, *plays: Play) -> list[Event]:
@@ -367,14 +376,11 @@ def test_stop_finishes_the_step_in_hand_and_starts_nothing_new() -> None:
     """The second play is left, and said to be."""
     toys, events = Toys(), list[Event]()
 
-    def act(host: str) -> None:
-        runner.stop()
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and not any(isinstance(event, Interrupted) for event in events):
-            time.sleep(0.01)
-
     runner = make_runner(
-        events, toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"), play(Toy("toy/b", toys))
+        events,
+        toys,
+        play(Toy("toy/a", toys, act=lambda host: _stop(runner, events)), hosts="first-control-plane"),
+        play(Toy("toy/b", toys)),
     )
     with pytest.raises(KeyboardInterrupt):
         runner.run()
@@ -389,7 +395,7 @@ def test_stop_finishes_the_step_in_hand_and_starts_nothing_new() -> None:
 def test_a_wish_to_stop_cuts_a_wait_short() -> None:
     """What the script brought about comes true without us; the step counts as left, not as failed."""
     toys, events = Toys(), list[Event]()
-    slow = Toy("toy/a", toys, act=lambda host: runner.stop(), works=False)
+    slow = Toy("toy/a", toys, act=lambda host: _ignore(runner.stop()), works=False)
     runner = make_runner(events, toys, play(slow, hosts="first-control-plane"))
 
     with pytest.raises(KeyboardInterrupt):
@@ -399,6 +405,140 @@ def test_a_wish_to_stop_cuts_a_wait_short() -> None:
     finished = events[-1]
     assert isinstance(finished, RunFinished)
     assert (finished.failed, finished.left) == (0, (("cp1", "toy/a"),))
+
+
+def test_an_undivided_play_is_walked_to_its_end_by_the_host_that_has_begun() -> None:
+    """The first wish to stop lets it finish, waits included; no other host begins."""
+    toys, events = Toys(), list[Event]()
+    late = Late("toy/b", toys, looks=3)
+    runner = make_runner(
+        events,
+        toys,
+        play(Toy("toy/a", toys, act=lambda host: _stop(runner, events)), late, batch=1, undivided=True),
+        play(Toy("toy/c", toys)),
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+
+    assert toys.log == [("cp1", "toy/a"), ("cp1", "toy/b")]
+    assert [event for event in events if isinstance(event, Interrupted)] == [Interrupted(walking_on=True)]
+    assert [event.step for event in events if isinstance(event, StepChanged)] == ["toy/a", "toy/b"]
+
+
+def test_a_second_wish_to_stop_ends_an_undivided_walk_after_the_script_in_hand() -> None:
+    """Both wishes are acknowledged; a third one finds nothing that is left to ask for."""
+    toys, events = Toys(), list[Event]()
+    answers: list[bool] = []
+
+    def act(host: str) -> None:
+        _stop(runner, events)
+        answers.append(runner.stop())
+        _until(lambda: Interrupted() in events)
+        answers.append(runner.stop())
+
+    runner = make_runner(events, toys, play(Toy("toy/a", toys, act=act), Toy("toy/b", toys), batch=1, undivided=True))
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+
+    assert toys.log == [("cp1", "toy/a")]
+    assert answers == [True, False]
+    assert [event for event in events if isinstance(event, Interrupted)] == [
+        Interrupted(walking_on=True),
+        Interrupted(),
+    ]
+
+
+def test_a_wish_to_stop_is_firm_at_once_in_a_play_that_may_be_divided() -> None:
+    """There is nothing softer than the script in hand there."""
+    toys = Toys()
+    runner = make_runner([], toys, play(Toy("toy/a", toys)))
+
+    assert [runner.stop(), runner.stop()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(0, [3]), (1, [1, 1, 1]), (2, [2, 1]), ("25%", [1, 1, 1]), ("67%", [2, 1]), ("100%", [3])]
+)
+def test_a_batch_is_a_number_or_a_share(batch: int | str, sizes: list[int]) -> None:
+    """A share is rounded down, and is one host at least."""
+    assert [len(group) for group in play(hosts="all", batch=batch).batches(INVENTORY)] == sizes
+
+
+class Late(Toy):
+    """Holds after ``looks`` looks that follow its script; with ``slips`` it fails once more after it first held."""
+
+    deadline = 60.0
+
+    def __init__(self, name: str, toys: Toys, looks: int, *, steady: int = 1, slips: bool = False) -> None:
+        super().__init__(name, toys, steady=steady)
+        self.looks, self.slips, self.seen = looks, slips, list[bool]()
+
+    def check(self, situation: Situation) -> Verdict:
+        """By the number of looks so far."""
+        if self.name not in situation.facts.modules:
+            return Needed("not done")
+        held = len(self.seen) >= self.looks and not (self.slips and len(self.seen) == self.looks + 1)
+        self.seen.append(held)
+        return Satisfied("done") if held else Needed("not yet")
+
+
+def test_a_steady_step_is_believed_when_it_holds_several_times_in_a_row() -> None:
+    """A slip in between begins the count anew."""
+    toys = Toys()
+    late = Late("toy/b", toys, looks=1, steady=3, slips=True)
+
+    run(toys, play(Toy("toy/a", toys), late, hosts="first-control-plane"))
+
+    assert late.seen == [False, True, False, True, True, True]
+
+
+def test_a_steady_step_that_holds_is_looked_at_again_after_a_change() -> None:
+    """It acts on nothing: what the walk changed before has to show first."""
+    toys = Toys(done={("cp1", "toy/b")})
+    late = Late("toy/b", toys, looks=0, steady=3)
+
+    events = run(toys, play(Toy("toy/a", toys), late, hosts="first-control-plane"))
+
+    assert toys.log == [("cp1", "toy/a")]
+    assert late.seen == [True] * 4
+    assert [event.step for event in events if isinstance(event, StepChanged)] == ["toy/a", "toy/b"]
+
+
+def test_a_steady_step_costs_one_look_where_nothing_changed() -> None:
+    """A second run does not wait."""
+    toys = Toys(done={("cp1", "toy/a"), ("cp1", "toy/b")})
+    late = Late("toy/b", toys, looks=0, steady=3)
+
+    events = run(toys, play(Toy("toy/a", toys), late, hosts="first-control-plane"))
+
+    assert late.seen == [True]
+    assert not [event for event in events if isinstance(event, StepStarted)]
+
+
+class OnAll(Toy):
+    """Changes every host from one of them, and looks at all."""
+
+    def check(self, situation: Situation) -> Verdict:
+        """Whether it ran everywhere."""
+        lacking = [name for name, facts in situation.all_facts.items() if self.name not in facts.modules]
+        return Needed(f"not done on {', '.join(lacking)}") if lacking else Satisfied("done")
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Run."""
+        self.toys.log.append((situation.host.name, self.name))
+        self.toys.done |= {(name, self.name) for name in situation.all_facts}
+
+
+def test_a_step_that_touches_other_hosts_has_them_read_again() -> None:
+    """Its own check sees what it did there, and so does the next step on those hosts."""
+    toys = Toys()
+    on_all = OnAll("toy/a", toys, touches=("w1", "w2"))
+
+    run(toys, play(on_all, hosts="first-control-plane"), play(Toy("toy/a", toys)))
+
+    assert toys.log == [("cp1", "toy/a")]
 
 
 LEAVE_AT_ONCE = """
@@ -469,6 +609,18 @@ def _break(*hosts: str) -> Callable[[str], None]:
             raise CommandFailed(f"{host} broke")
 
     return act
+
+
+def _stop(runner: Runner, events: list[Event]) -> None:
+    """Ask to stop, and wait until that is acknowledged."""
+    runner.stop()
+    _until(lambda: any(isinstance(event, Interrupted) for event in events))
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not holds():
+        time.sleep(0.01)
 
 
 def _ignore(value: object) -> None:

@@ -91,6 +91,14 @@ main() {
     if test -e "$path"; then echo "$path"; fi
   done
 
+  # The images of a control plane's own components, as the manifests name them.
+  echo '@@ static-pods'
+  for file in /etc/kubernetes/manifests/*.yaml; do
+    test -f "$file" || continue
+    name=${file##*/}
+    awk -v name="${name%.yaml}" '$1 == "image:" && index($2, "/" name ":") {print name "\t" $2; exit}' "$file"
+  done
+
   echo '@@ packages'
   # A hold is the first word of a package's status; apt-mark and dpkg --audit read the same, and take long.
   dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg haproxy keepalived 2>/dev/null |

@@ -144,11 +144,19 @@ def test_workloads_and_marks_are_found(kube: Kube) -> None:
 
 
 def test_static_pods_are_known_by_their_label(kube: Kube) -> None:
-    """Only those of kubeadm, and whether they are ready."""
+    """Only those of kubeadm, whether they are ready, and the image of the container that bears the component's name."""
     collection = "/api/v1/namespaces/kube-system/pods"
-    spec = {**TEMPLATE["spec"], "automountServiceAccountToken": False}
-    for name, labels in (("etcd-cp1", {"tier": "control-plane"}), ("etcd-cp2", {"tier": "control-plane"}), ("a", {})):
-        kube.create(collection, {"metadata": {"name": name, "labels": labels}, "spec": spec})
+    plain = TEMPLATE["spec"]["containers"]
+    etcd = {"tier": "control-plane", "component": "etcd"}
+    beside = [{"name": "beside", "image": "img:1"}, {"name": "etcd", "image": "etcd:3.6.8-0"}]
+    for name, labels, containers in (
+        ("etcd-cp1", etcd, beside),
+        ("etcd-cp2", {"tier": "control-plane"}, plain),
+        ("a", {}, plain),
+    ):
+        spec = {"containers": containers, "automountServiceAccountToken": False}
+        body = {"metadata": {"name": name, "labels": labels}, "spec": spec}
+        kube.create(collection, body)
     try:
         ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
         kube.patch(f"{collection}/etcd-cp1/status", ready)
@@ -159,6 +167,7 @@ def test_static_pods_are_known_by_their_label(kube: Kube) -> None:
             kube.delete(f"{collection}/{name}", {"gracePeriodSeconds": 0})
 
     assert facts.static_pods == {"etcd-cp1": True, "etcd-cp2": False}
+    assert facts.static_pod_images == {"etcd-cp1": "etcd:3.6.8-0", "etcd-cp2": "img:1"}
 
 
 @pytest.mark.parametrize(

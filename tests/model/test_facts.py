@@ -54,6 +54,8 @@ net.ipv4.tcp_rmem\t4096\t131072 6291456
 /etc/empty\t600\t
 @@ paths
 /etc/kubernetes/admin.conf
+@@ static-pods
+etcd\tregistry.k8s.io/etcd:3.6.8-0
 @@ packages
 kubelet\t1.36.3-1.1\thold\tok installed
 kubeadm\t1.36.3-1.1\tinstall\tok half-configured
@@ -99,6 +101,7 @@ def test_a_whole_answer() -> None:
     assert facts.addresses == ("192.0.2.21", "2001:db8::21")
     assert facts.swaps == ("/swap file",)
     assert facts.files == {"/etc/fstab": FileFact("# none", "644"), "/etc/empty": FileFact("", "600")}
+    assert facts.static_pods == {"etcd": "registry.k8s.io/etcd:3.6.8-0"}
     assert facts.packages["kubelet"] == Package("1.36.3-1.1", held=True, intact=True)
     assert facts.packages["kubeadm"] == Package("1.36.3-1.1", held=False, intact=False)
     assert facts.services["swap.target"] == Service("inactive", "masked")
