@@ -435,6 +435,7 @@ def _rebooted(facts: HostFacts, fresh: HostFacts) -> HostFacts:
         sysctls={**fresh.sysctls, **sysctls},
         services=services,
         containerd_config=facts.containerd_config if runtime and runtime.active == "active" else "",
+        haproxy_unused=None if facts.haproxy_unused is None else frozenset(),
     )
 
 
@@ -563,9 +564,20 @@ def _part(world: World, host: Host, script: Script) -> None:
     installed = {**world.hosts[host.name].packages, name: Package("1.0", held=False, intact=True)}
     services = {**world.hosts[host.name].services, f"{name}.service": Service("active", "enabled")}
     _written(world, host, script, packages=installed, services=services)
+    if name == "haproxy":
+        _host(world, host, haproxy_unused=frozenset())
     wanted = world.inventory.cluster.virtual_ip
     if name == "keepalived" and wanted and host == world.inventory.first_control_plane:
         _host(world, host, addresses=(*world.hosts[host.name].addresses, wanted))
+
+
+def _told_haproxy(world: World, host: Host, script: Script) -> None:
+    """The HAProxy of this host uses a server, or does not."""
+    told = re.search(r"set server kube-apiserver/(\S+) state (drain|ready)", script.text)
+    unused = world.hosts[host.name].haproxy_unused
+    assert told
+    assert unused is not None
+    _host(world, host, haproxy_unused=unused | {told[1]} if told[2] == "drain" else unused - {told[1]})
 
 
 def _containerd_config(world: World, host: Host, script: Script) -> None:
@@ -605,6 +617,8 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "kubeadm/patches": _written,
     "endpoint/haproxy": _part,
     "endpoint/keepalived": _part,
+    "endpoint/leave": _told_haproxy,
+    "endpoint/rejoin": _told_haproxy,
     "api-server/encryption-key": _encryption_key,
     "api-server/audit-policy": _written,
     "control-plane/init": _init,

@@ -107,6 +107,8 @@ class HostFacts:
     ``etcd_members`` are what the etcd of this host answers, None when there is none or it does not answer.
     ``static_pods`` maps the components in the host's manifests to their images, such as ``etcd`` to
     ``registry.k8s.io/etcd:3.6.8-0``.
+    ``haproxy_unused`` are the API servers, by their hosts' names, to which the HAProxy of this host sends nothing new
+    because an administrator said so; None when there is nobody to ask.
     ``busy`` names the script of clusterctl that runs at this moment, or is empty.
     """
 
@@ -151,6 +153,7 @@ class HostFacts:
     package_lock: str = ""
     etcd_members: tuple[EtcdMember, ...] | None = None
     static_pods: Mapping[str, str] = field(default_factory=dict)
+    haproxy_unused: frozenset[str] | None = None
 
     def file(self, path: str) -> str | None:
         """The text of the file at ``path``, None when there is none."""
@@ -350,6 +353,7 @@ def parse_host_facts(text: str) -> HostFacts:
             package_lock=one("package-lock"),
             etcd_members=_etcd_members(one("etcd-members")),
             static_pods={row[0]: row[1] for row in rows("static-pods")},
+            haproxy_unused=frozenset(one("haproxy-unused").split()) if "haproxy-unused" in sections else None,
         )
     except (ValueError, IndexError, KeyError, binascii.Error) as error:
         raise ClusterctlError(f"the probe's answer cannot be read: {error}", details=text[-500:]) from error

@@ -6,6 +6,7 @@ from clusterctl.steps import (
     api_server,
     control_plane,
     endpoint,
+    endpoint_rotation,
     kubeadm,
     network,
     nodes,
@@ -64,6 +65,8 @@ CATALOGUE: tuple[Step, ...] = (
     kubeadm.Patches(),
     endpoint.HaProxy(),
     endpoint.Keepalived(),
+    endpoint_rotation.Leave(),
+    endpoint_rotation.Rejoin(),
     api_server.EncryptionKey(),
     api_server.AuditPolicy(),
     control_plane.Init(),
@@ -132,5 +135,6 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
             endpoint.KEEPALIVED_SERVICE,
         ),
         "ports": preflight.ports(cluster),
+        "haproxy_socket": endpoint.HAPROXY_SOCKET,
         "disks": tuple(preflight_identity.DISKS),
     }

@@ -11,6 +11,7 @@ from clusterctl.render import Script, script, text
 from clusterctl.steps import os_proxy
 from clusterctl.steps.step import File, ScriptStep
 
+HAPROXY_SOCKET = "/run/haproxy/admin.sock"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 HAPROXY_SERVICE, KEEPALIVED_SERVICE = "haproxy.service", "keepalived.service"
@@ -89,6 +90,7 @@ class HaProxy(_Part):
         """All control planes of the inventory, those that have not joined yet as well."""
         return text(
             "endpoint/haproxy.cfg.j2",
+            socket=HAPROXY_SOCKET,
             bind="[::]" if ":" in virtual_ip else "*",
             port=int(situation.cluster.endpoint.rpartition(":")[2]),
             servers=[

@@ -23,6 +23,8 @@ global
     user haproxy
     group haproxy
     maxconn 8192
+    # By it root tells HAProxy which API server is about to restart.
+    stats socket /run/haproxy/admin.sock mode 600 level admin
 
 defaults
     mode tcp

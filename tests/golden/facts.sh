@@ -154,6 +154,21 @@ main() {
     fi
   fi
 
+  # haproxy_says prints what HAProxy answers to a command, by its runtime API. perl-base is essential; socat is not.
+  haproxy_says() {
+    perl -MSocket -e '
+      socket my $haproxy, PF_UNIX, SOCK_STREAM, 0 or die "socket: $!\n";
+      connect $haproxy, sockaddr_un(shift) or die "HAProxy: $!\n";
+      syswrite $haproxy, "@ARGV\n";
+      print while <$haproxy>' /run/haproxy/admin.sock "$@"
+  }
+  # The fourth word of a server is its name, the seventh its state by an administrator's will: 1 is maint, 8 is drain.
+  if test -S /run/haproxy/admin.sock; then
+    echo '@@ haproxy-unused'
+    haproxy_says show servers state kube-apiserver 2>/dev/null |
+      awk '$2 == "kube-apiserver" && ($7 % 2 || int($7 / 8) % 2) {print $4}'
+  fi
+
   # etcd's own words, asked of its HTTP side: etcdctl is in its image alone.
   if test -e /etc/kubernetes/manifests/etcd.yaml && command -v curl >/dev/null; then
     echo '@@ etcd-members'

@@ -87,6 +87,8 @@ ssh-ed25519 AAAA
 /var/lib/etcd\t2097152\t4194304\t/
 @@ etcd-members
 {MEMBERS}
+@@ haproxy-unused
+cp2
 @@ busy
 @@ end
 """
@@ -115,6 +117,7 @@ def test_a_whole_answer() -> None:
     assert facts.host_keys == {"ssh-ed25519 AAAA"}
     assert facts.disks == {"/var/lib/etcd": Disk(2048, 4096, "/")}
     assert facts.busy == ""
+    assert facts.haproxy_unused == frozenset({"cp2"})
     assert facts.etcd_members == (
         EtcdMember("ff", "cp2", ("192.0.2.12",)),
         EtcdMember("a", "", ("2001:db8::13",), learner=True),

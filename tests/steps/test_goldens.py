@@ -144,6 +144,8 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("endpoint-haproxy-installed", STEPS["endpoint/haproxy"], replace(SECOND, host=HIGHLY_AVAILABLE.hosts[0])),
     ("endpoint-keepalived", STEPS["endpoint/keepalived"], SECOND),
     ("endpoint-keepalived-alone", STEPS["endpoint/keepalived"], situation("cp1", make_inventory(VIRTUAL))),
+    ("endpoint-leave", STEPS["endpoint/leave"], SECOND),
+    ("endpoint-rejoin", STEPS["endpoint/rejoin"], SECOND),
     ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
     ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
     ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),

@@ -6,20 +6,25 @@ from typing import Any
 
 import pytest
 
+from clusterctl.engine.events import StepChanged
+from clusterctl.engine.playbook import load_playbook
 from clusterctl.model.facts import ClusterFacts, EtcdMember, FileFact, Package, Service
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.survey import EndpointFact
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
+from clusterctl.resources import folder
 from clusterctl.steps import (
     api_server,
     control_plane,
     endpoint,
+    endpoint_rotation,
     kubeadm,
     preflight,
     preflight_endpoint,
     preflight_network,
     surveying,
 )
+from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.step import Step
 from tests.builders import (
     SWITCHES,
@@ -31,6 +36,7 @@ from tests.builders import (
     make_situation,
     make_survey,
 )
+from tests.simulation import World, run
 
 TRACES = frozenset({ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS})
 CP1, CP2 = EtcdMember("a1", "cp1", ("192.0.2.11",)), EtcdMember("b2", "cp2", ("192.0.2.12",))
@@ -47,6 +53,14 @@ PLAIN = make_situation("cp2", control_planes=3, extra=VIRTUAL)
 RUNNING = {name: Service("active", "enabled") for name in (endpoint.HAPROXY_SERVICE, endpoint.KEEPALIVED_SERVICE)}
 INSTALLED = {name: Package("1.0", held=False, intact=True) for name in endpoint.PACKAGES}
 HOLDS: dict[str, Any] = {"addresses": ("192.0.2.12", VIRTUAL_IP), "services": RUNNING}
+OLD, NEW, NEWER = (
+    dict[str, Any](static_pods={"kube-apiserver": f"registry.k8s.io/kube-apiserver:v{version}"})
+    for version in ("1.35.4", "1.36.3", "1.37.0")
+)
+USED: dict[str, Any] = {"others": {name: {"haproxy_unused": frozenset()} for name in ("cp1", "cp3")}}
+USED["haproxy_unused"] = frozenset({"cp1"})
+UNUSED: dict[str, Any] = {"others": {name: {"haproxy_unused": frozenset({"cp2"})} for name in ("cp1", "cp3")}}
+UNUSED["haproxy_unused"] = frozenset({"cp1", "cp2"})
 
 
 def files(step: Step) -> dict[str, FileFact]:
@@ -131,6 +145,23 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
             (done(step, services={step.service: Service("active", "disabled")}), Needed, "at boot"),
         )
     ),
+    # An API server that restarts leaves the endpoint first.
+    *(
+        (endpoint_rotation.Leave(), None, {"extra": VIRTUAL, **changes}, kind, text)
+        for changes, kind, text in (
+            ({**OLD, **USED}, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
+            ({**OLD, **UNUSED}, Satisfied, "no HAProxy sends requests to cp2"),
+            ({**OLD, **UNUSED, "haproxy_unused": frozenset({"cp1"})}, Needed, "the HAProxy of cp2 sends"),
+            ({**OLD, **UNUSED, "haproxy_unused": None}, Unknown, "the HAProxy of cp2 has no socket"),
+            ({**NEW, **USED}, Satisfied, "its API server runs 1.36.3"),
+            ({**NEWER, **USED}, Satisfied, "its API server runs 1.37.0"),
+        )
+    ),
+    (endpoint_rotation.Leave(), None, {**OLD}, Satisfied, "there is no other API server"),
+    (endpoint_rotation.Rejoin(), None, {}, Satisfied, "not wanted"),
+    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL}, Satisfied, "no HAProxy leaves cp2 out"),
+    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL, **USED}, Satisfied, "no HAProxy leaves cp2 out"),
+    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL, **UNUSED}, Needed, "cp1, cp2, cp3 sends nothing to cp2"),
     # Findings.
     (preflight_endpoint.ControlPlanes(), None, {}, Satisfied, "looked at once"),
     (preflight_endpoint.VirtualIp(), None, {}, Satisfied, "none is wanted"),
@@ -280,3 +311,30 @@ def test_the_port_of_the_endpoint_belongs_to_haproxy() -> None:
         verdict = preflight.Ports().check(make_situation("cp2", control_planes=3, extra=VIRTUAL, listeners=listeners))
         assert isinstance(verdict, kind)
     assert 8443 in preflight.ports(make_inventory(VIRTUAL).cluster)
+
+
+def test_a_rotation_is_told_to_every_haproxy_and_looks_at_all_of_them() -> None:
+    """A control plane that was not reached is left out: its HAProxy forgets when it starts anyway."""
+    situation = make_situation("cp2", control_planes=3, extra=VIRTUAL, **OLD, **USED)
+    reached = replace(situation, all_facts={name: situation.all_facts[name] for name in ("cp2", "cp3", "w1")})
+
+    assert endpoint_rotation.Leave().touches(situation) == ("cp1", "cp3")
+    assert endpoint_rotation.Rejoin().touches(reached) == ("cp3",)
+
+
+def test_a_control_plane_that_was_left_out_of_the_endpoint_comes_back() -> None:
+    """The bootstrap, too, mends what an upgrade that was killed has left."""
+    bootstrap = load_playbook(folder("playbooks") / "bootstrap.yaml", CATALOGUE)
+    world = World(make_inventory(VIRTUAL + "  network: {plugin: flannel}", control_planes=3))
+    run(bootstrap, world)
+    for name in ("cp1", "cp3"):
+        world.hosts[name] = replace(world.hosts[name], haproxy_unused=frozenset({"cp2"}))
+    before = len(world.actions)
+
+    events = run(bootstrap, world)
+
+    assert {facts.haproxy_unused for name, facts in world.hosts.items() if name.startswith("cp")} == {frozenset()}
+    assert world.actions[before:] == [(name, "endpoint/rejoin") for name in ("cp1", "cp3", "cp2")]
+    assert [(event.host, event.step) for event in events if isinstance(event, StepChanged)] == [
+        ("cp2", "endpoint/rejoin")
+    ]
