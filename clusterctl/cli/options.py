@@ -66,6 +66,14 @@ ignore_option = click.option(
     metavar="NAME",
     help="Go on although this finding blocks, such as preflight/etcd-disk; the plan still shows it. May be repeated.",
 )
+probe_option = click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="URL|svc/NS/NAME",
+    help="Ask this all the time while it runs, and the API endpoint, and tell every gap: an address or svc/NAMESPACE/"
+    "NAME[:PORT]. May be repeated.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 

@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.contracts import digests, saved_plan
-from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, sudo_option, this_command
+from clusterctl.cli.options import (
+    ignore_option,
+    inventory_option,
+    limit_option,
+    log_option,
+    probe_option,
+    sudo_option,
+    this_command,
+)
 from clusterctl.cli.playbooks import any_playbook, ignoring
 from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import open_session
@@ -20,6 +28,7 @@ from clusterctl.errors import InputError
 @ignore_option
 @click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
 @log_option
+@probe_option
 @click.option("--diff", is_flag=True, help="Show what would change in files.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
 def run(
@@ -28,6 +37,7 @@ def run(
     limit: tuple[str, ...],
     ignore: tuple[str, ...],
     log: Path | None,
+    probes: tuple[str, ...],
     yes: bool,
     diff: bool,
     verbose: bool,
@@ -61,5 +71,6 @@ def run(
             diff=diff,
             verbose=verbose,
             contract=contract,
+            probes=probes or None,
         ):
             click.echo("Nothing to do.")

@@ -12,6 +12,7 @@ import click
 
 from clusterctl.cli.ask import confirm
 from clusterctl.cli.audit import open_trail, state_folder
+from clusterctl.cli.probing import Target, targets, watching
 from clusterctl.cli.session import Session
 from clusterctl.engine.contract import Contract
 from clusterctl.engine.events import Event, Waiting
@@ -40,13 +41,17 @@ def run_playbook(
     diff: bool,
     verbose: bool,
     contract: Contract | None = None,
+    probes: Sequence[str] | None = None,
 ) -> bool:
     """Show the plan, ask, and do it; whether anything was done. ``again`` is the command that goes on after a failure.
+
+    With ``probes``, which may be empty, the API endpoint and what they name are watched while it runs.
 
     With a ``contract`` exactly that is done, or nothing. Raises Refused before anything changes when a step is
     blocked or the answer is no, and what Runner raises.
     """
     options = [("--limit", word) for word in limit] + [("--ignore", word) for word in ignore]
+    options += [("--probe", word) for word in probes or ()]
     again = " ".join([again, *(f"{option} {shlex.quote(word)}" for option, word in options)])
     book = book.limited(limit, session.inventory)
     plan = session.plan(book, lock=True, texts=contract is not None)
@@ -60,8 +65,9 @@ def run_playbook(
         )
     if not plan.changes and not plan.unknown:
         return False
+    found = () if probes is None else targets(session, probes)
     confirm(_question(plan, contract), yes=yes)
-    _act(session, book, plan, again=again, log=log, verbose=verbose, contract=contract)
+    _act(session, book, plan, found, again=again, log=log, verbose=verbose, contract=contract)
     return True
 
 
@@ -78,6 +84,7 @@ def _act(
     session: Session,
     book: Playbook,
     plan: Plan,
+    found: Sequence[Target],
     *,
     again: str,
     log: Path | None,
@@ -107,7 +114,8 @@ def _act(
             show(event)
 
         try:
-            session.run(book, publish, trail, contract=contract)
+            with watching(found, publish):
+                session.run(book, publish, trail, contract=contract)
         finally:
             stack.pop_all().close()
             _remember(durations_text(durations, record))

@@ -56,6 +56,9 @@ class Api(Protocol):
     def changes(self) -> ClusterApi:
         """What can change the cluster."""
 
+    def service(self, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
+        """The address of a service inside the cluster, and its ports. Raises InputError when it has none."""
+
     def verify(
         self,
         report: Callable[[str], None],
@@ -84,6 +87,20 @@ class Hold(Protocol):
         """Give it back."""
 
 
+class Tunnel(Protocol):
+    """A local port that leads, through a host, to a port that the host reaches; ``problem`` is why it last did not."""
+
+    port: int
+    problem: ClusterctlError | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether, as far as we know, the host is reached."""
+
+    def close(self) -> None:
+        """Close the port and what goes through it."""
+
+
 class World(Protocol):
     """The machines and the API as they are reached from here. Its methods raise ConnectError."""
 
@@ -107,6 +124,9 @@ class World(Protocol):
 
     def hold(self, host: Host, *, run: str, operator: str, command: str) -> Hold:
         """Take the operator's lock on a host. Raises Refused, with who holds it, when it is not free."""
+
+    def tunnel(self, host: Host, address: str, port: int) -> Tunnel:
+        """A local port that leads to ``address`` and ``port`` as the host reaches them."""
 
     def admin_conf(self, host: Host) -> Secret:
         """The administrator's kubeconfig, read on a control plane. Raises KubernetesError when there is none."""
@@ -134,6 +154,7 @@ class Session:
         self._api: Api | None = None
         self._through: Host | None = None
         self._holds: dict[str, Hold] = {}
+        self._tunnels: list[Tunnel] = []
         self._run = uuid4().hex
         self._lock = threading.RLock()
 
@@ -149,6 +170,8 @@ class Session:
         """Close every connection, and give the operator's lock back."""
         for hold in self._holds.values():
             hold.close()
+        for tunnel in self._tunnels:
+            tunnel.close()
         self._drop_api()
         self._world.close()
 
@@ -303,6 +326,12 @@ class Session:
     def admin_conf(self) -> Secret:
         """The administrator's kubeconfig, read on a control plane. Raises KubernetesError or ConnectError."""
         return self._on_a_control_plane(self._world.admin_conf)
+
+    def tunnel(self, host: Host, address: str, port: int) -> Tunnel:
+        """A local port that leads to ``address`` and ``port`` as the host reaches them, until the session ends."""
+        tunnel = self._world.tunnel(host, address, port)
+        self._tunnels.append(tunnel)
+        return tunnel
 
     def api(self) -> Api:
         """The connection to the API, made when it is first asked for. Raises KubernetesError or ConnectError."""

@@ -72,6 +72,10 @@ class Machines:
         """Take the operator's lock."""
         return hold(self._fleet.connection(host), run=run, operator=operator, command=command)
 
+    def tunnel(self, host: Host, address: str, port: int) -> Tunnel:
+        """A tunnel through the host's connection, whatever becomes of that."""
+        return Tunnel(self._fleet.connection(host), address, port)
+
     def admin_conf(self, host: Host) -> Secret:
         """Read the administrator's kubeconfig."""
         try:
@@ -144,6 +148,12 @@ class TunnelledApi:
         from clusterctl.kube.change import Changes
 
         return Changes(self.kube)
+
+    def service(self, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
+        """Where a service is."""
+        from clusterctl.kube.observe import service
+
+        return service(self.kube, namespace, name)
 
     def verify(
         self,

@@ -107,6 +107,35 @@ class RunFinished:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """``target`` gave no answer for ``seconds``, from ``began`` (of the clock) on; ``error`` is what was said first."""
+
+    target: str
+    began: float
+    seconds: float
+    lost: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How available ``target`` was during the ``seconds`` that it was watched.
+
+    ``lost`` of ``asked`` requests had no answer, in so many ``outages``; together these took ``down`` seconds, the
+    longest one ``longest``. The ``slowest`` answer took so many seconds.
+    """
+
+    target: str
+    asked: int
+    lost: int
+    outages: int
+    down: float
+    longest: float
+    slowest: float
+    seconds: float
+
+
 Event = (
     RunStarted
     | PlayStarted
@@ -118,5 +147,7 @@ Event = (
     | Waiting
     | Interrupted
     | RunFinished
+    | Outage
+    | Measured
 )
 Publish = Callable[[Event], None]

@@ -1,11 +1,14 @@
 """Read the cluster's state into facts."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
+from clusterctl.errors import InputError
 from clusterctl.kube.calico import calico
 from clusterctl.kube.client import PATIENCE, Kube
 from clusterctl.kube.node import cordoned, owned, taint_text
@@ -52,6 +55,21 @@ def observe(kube: Kube, *, patience: float = PATIENCE) -> ClusterFacts:
         static_pods={item["metadata"]["name"]: readiness(_conditions(item))[0] for item in pods},
         static_pod_images={item["metadata"]["name"]: _image(item) for item in pods},
     )
+
+
+def service(kube: Kube, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
+    """The address of a service inside the cluster, and its TCP ports. Raises InputError when it has none."""
+    found = kube.find(f"/api/v1/namespaces/{quote(namespace, safe='')}/services/{quote(name, safe='')}")
+    spec = found["spec"] if found else {}
+    ports = tuple(port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP")
+    address = spec.get("clusterIP") or ""
+    if not ports or address in ("", "None"):
+        problem = "has no address and TCP port of its own" if found else "is not there"
+        raise InputError(
+            f"the service {namespace}/{name} {problem}",
+            resolution=f"look at it: kubectl --namespace {shlex.quote(namespace)} get services",
+        )
+    return address, ports
 
 
 def workloads(kube: Kube, namespace: str, *, patience: float = PATIENCE) -> list[Workload]:

@@ -39,6 +39,11 @@ class Tunnel:
         self._threads: set[threading.Thread] = set()
         self._start(self._accept)
 
+    @property
+    def alive(self) -> bool:
+        """Whether, as far as we know, the host is reached."""
+        return self._connection.alive
+
     def close(self) -> None:
         """Close the port and every connection through it, and wait for their threads."""
         with self._lock:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 from clusterctl.engine.events import (
     Event,
     Interrupted,
+    Measured,
+    Outage,
     PlayStarted,
     Publish,
     RunFinished,
@@ -156,6 +158,29 @@ def line(event: Event) -> str:
             return "interrupted: each host finishes the script in hand; press Ctrl-C again to leave at once"
         case RunFinished():
             return f"{event.playbook}: over after {duration(event.seconds)}"
+        case Outage():
+            return (
+                f"{event.target}: no answer for {_short(event.seconds)}, "
+                f"{count(event.lost, 'request')} lost: {event.error}"
+            )
+        case Measured():
+            return _how_available(event)
+
+
+def _how_available(event: Measured) -> str:
+    if not event.asked:
+        return f"{event.target}: not measured: no host was there to ask through"
+    slowest = f"slowest answer {_short(event.slowest)}"
+    asked = f"{count(event.asked, 'request')} in {duration(event.seconds)}"
+    if not event.lost:
+        return f"{event.target}: {asked}, none lost; {slowest}"
+    gaps = count(event.outages, "gap")
+    longest = f", the longest {_short(event.longest)}" if event.outages > 1 else ""
+    return f"{event.target}: {asked}, {event.lost} lost: {_short(event.down)} in {gaps}{longest}; {slowest}"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
 
 
 def _how_it_failed(event: StepFailed) -> str:
@@ -205,6 +230,7 @@ class Live:
         from rich.text import Text
 
         style = {
+            Outage: "bold red",
             StepChanged: "green",
             StepFailed: "bold red",
             StepLeft: "yellow",

@@ -69,6 +69,7 @@ class FakeMachines:
     manifest_problem: ClusterctlError | None = None
     sudo_password: Secret | None = None
     deaf: set[str] = field(default_factory=set)
+    services: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def connect(self, host: Host) -> None:
         """Note who was connected to."""
@@ -103,6 +104,11 @@ class FakeMachines:
         self.holds.append(FakeHold(run))
         return self.holds[-1]
 
+    def tunnel(self, host: Host, address: str, port: int) -> "FakeTunnel":
+        """A tunnel to the local port that ``services`` has for the target."""
+        self._reach(host)
+        return FakeTunnel(self.services[address, port], self, host.name)
+
     def admin_conf(self, host: Host) -> Secret:
         """There is one as soon as there is a cluster."""
         self._reach(host)
@@ -128,6 +134,24 @@ class FakeMachines:
     def _reach(self, host: Host) -> None:
         if host.name in self.broken:
             raise self.broken[host.name]
+
+
+@dataclass
+class FakeTunnel:
+    """Leads to a local port as long as its host is not broken."""
+
+    port: int
+    machines: FakeMachines
+    host: str
+    problem: ClusterctlError | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host is there."""
+        return self.host not in self.machines.broken
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 @dataclass
@@ -157,6 +181,10 @@ class FakeApiConnection:
     def changes(self) -> ClusterApi:
         """What changes the simulated cluster."""
         return FakeApi(self.machines.world)
+
+    def service(self, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
+        """One at the ports that ``services`` of the machines has."""
+        return "10.96.0.10", tuple(port for _, port in self.machines.services)
 
     def verify(
         self,

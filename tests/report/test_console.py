@@ -11,6 +11,8 @@ from rich.console import Console
 from clusterctl.engine.events import (
     Event,
     Interrupted,
+    Measured,
+    Outage,
     PlayStarted,
     RunFinished,
     RunStarted,
@@ -22,7 +24,7 @@ from clusterctl.engine.events import (
 )
 from clusterctl.errors import CommandFailed, Refused
 from clusterctl.model.secret import Secret
-from clusterctl.report.console import Live, Plain, console
+from clusterctl.report.console import Live, Plain, console, line
 from tests.report.golden import compare
 
 HOSTS = ("cp1", "worker-1")
@@ -267,3 +269,35 @@ def test_what_a_line_shows_already_is_not_repeated() -> None:
     shown = plain([(0.0, RunStarted("b", ("cp1",), 1)), (0.0, StepFailed("cp1", "os/swap-off", error, 0.0))])
 
     assert shown.splitlines()[1] == "    0.0s  cp1  os/swap-off  failed: a person has to look"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            Outage("svc/web/web", 1_700_000_000.0, 0.834, 3, "Connection refused"),
+            "svc/web/web: no answer for 0.83 s, 3 requests lost: Connection refused",
+        ),
+        (
+            Measured("svc/web/web", 2310, 0, 0, 0.0, 0.0, 0.412, 512.0),
+            "svc/web/web: 2310 requests in 8 min 32 s, none lost; slowest answer 0.41 s",
+        ),
+        (
+            Measured("svc/web/web", 2310, 3, 1, 0.834, 0.834, 12.0, 512.0),
+            "svc/web/web: 2310 requests in 8 min 32 s, 3 lost: 0.83 s in 1 gap; slowest answer 12 s",
+        ),
+        (
+            Measured("svc/web/web", 2310, 5, 2, 1.5, 1.2, 0.4, 512.0),
+            "svc/web/web: 2310 requests in 8 min 32 s, 5 lost: 1.50 s in 2 gaps, the longest 1.20 s; slowest answer "
+            "0.40 s",
+        ),
+        (
+            Measured("svc/web/web", 0, 0, 0, 0.0, 0.0, 0.0, 5.0),
+            "svc/web/web: not measured: no host was there to ask through",
+        ),
+    ],
+)
+def test_what_was_measured(event: Event, text: str) -> None:
+    """Every gap and every sum, in words; after the summary as well."""
+    assert line(event) == text
+    assert text in plain((*GOOD, (91.0, event)))
