@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -132,7 +132,7 @@ class Kube:
             ) from error
         return cls(Secret(text), folder=path.parent, source=str(path))
 
-    def __enter__(self) -> "Kube":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -20,14 +20,17 @@ from clusterctl.model.pods import Budget, PodFacts
 _POLL = 1.0  # How often, in seconds, is looked which pods are left.
 _RETRY = 5.0  # After how many seconds a refused eviction is asked again.
 _SILENCE = 120.0  # For how many seconds an API server may fail: it may be starting with its host.
-_AT_ONCE = 8  # As many as there are connections.
+_AT_ONCE = 4  # Evictions under way; others use the connection at the same time.
 _TOO_MANY = 429
 _SHOWN = 3
 
 
 @dataclass
 class _Going:
-    """A pod on its way out. ``agreed`` is set when the API server has; ``refusal`` is why it has not yet."""
+    """A pod on its way out. ``agreed`` is set when the API server has; until then ``refusal`` says why it does not.
+
+    ``trouble`` is what went wrong when it was asked the last time and will be asked again, ``failure`` what is final.
+    """
 
     pod: PodFacts
     ask_at: float = 0.0
@@ -35,6 +38,7 @@ class _Going:
     agreed: bool = False
     refusal: ApiError | None = None
     refused_since: float | None = None
+    trouble: str = ""
     failing_since: float | None = None
     failure: str = ""
 
@@ -109,7 +113,7 @@ class Drain:
                 asking, each.asking = each.asking, None
                 try:
                     asking.result()
-                    each.agreed, each.refusal = True, None
+                    self._agreed(each)
                 except OutcomeUnknown as error:
                     self._try_again(each, error, now)
                 except ApiError as error:
@@ -136,10 +140,10 @@ class Drain:
         """What an answer other than yes means, as kubectl takes it."""
         namespace_ends = error.status == 403 and "NamespaceTerminating" in error.cause_types
         if error.status == 404 or (namespace_ends and each.pod.terminating):
-            each.agreed, each.refusal = True, None  # It is going, or gone: the next look tells.
+            self._agreed(each)  # It is going, or gone: the next look tells.
         elif error.status in (_TOO_MANY, 409) or namespace_ends:
             # A conflict: the pod was changed meanwhile, or it is another one by now, which the next look tells.
-            each.refusal, each.failing_since = error, None
+            each.refusal, each.trouble, each.failing_since = error, "", None
             each.refused_since = each.refused_since or now
             each.ask_at = now + max(_RETRY, error.retry_after)
         elif len(self._covering(each.pod)) > 1 or not error.temporary:
@@ -147,9 +151,13 @@ class Drain:
         else:
             self._try_again(each, error, now)
 
+    def _agreed(self, each: _Going) -> None:
+        each.agreed, each.refusal, each.trouble = True, None, ""
+
     def _try_again(self, each: _Going, error: ApiError | OutcomeUnknown, now: float) -> None:
         """The API server failed, and may be well again in a moment."""
         patience = PATIENCE if isinstance(error, ApiError) and error.status == 403 else _SILENCE
+        each.refusal, each.trouble = None, error.what
         each.failing_since = each.failing_since or now
         each.ask_at = now + _POLL
         if now - each.failing_since > patience:
@@ -212,7 +220,7 @@ class Drain:
             names = f" ({', '.join(f'PDB {budget}' for budget in budgets)})" if len(budgets) > 1 else ""
             return f"{each.pod}: {each.failure}{names}"
         if each.refusal is None:
-            return f"{each.pod}: {'is terminating' if each.pod.terminating else 'was asked to leave'}"
+            return f"{each.pod}: {each.trouble or ('is terminating' if each.pod.terminating else 'was asked to leave')}"
         numbers = "; ".join(_numbers(budget) for budget in budgets)
         return f"{each.pod}: {numbers or each.refusal.message or each.refusal.what}"
 
@@ -222,7 +230,7 @@ def _numbers(budget: Budget) -> str:
     if not budget.up_to_date:
         return f"PDB {budget} was changed and its controller has not counted since"
     return (
-        f"PDB {budget} allows {budget.disruptions_allowed} evictions: {budget.current_healthy} of "
+        f"PDB {budget} allows {budget.disruptions_allowed or 'no'} eviction: {budget.current_healthy} of "
         f"{budget.expected_pods} available, {budget.desired_healthy} needed"
     )
 

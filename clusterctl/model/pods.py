@@ -88,8 +88,8 @@ class Budget:
     unhealthy_policy: str = "IfHealthyBudget"
 
     def covers(self, pod: PodFacts) -> bool:
-        """Whether the pod counts for this budget. Like the API server, an empty selector selects nothing."""
-        return bool(self.selector) and pod.namespace == self.namespace and selects(self.selector or {}, pod.labels)
+        """Whether the pod counts for this budget: an empty selector takes the whole namespace, none at all nobody."""
+        return self.selector is not None and pod.namespace == self.namespace and selects(self.selector, pod.labels)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

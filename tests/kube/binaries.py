@@ -10,11 +10,15 @@ from typing import Any
 import platformdirs
 
 
-def find_binary(name: str, folder: Path) -> Path | None:
+def find_binary(name: str, folder: Path, *, beside: str = "") -> Path | None:
     """Look in ``$CLUSTERCTL_TEST_BIN``, on PATH, then in what the lab has built; None when it is nowhere.
 
-    ``folder`` is where a program goes that the lab has as an image alone.
+    ``folder`` is where a program goes that the lab has as an image alone. With ``beside`` it counts only in the place
+    where that other program is found, so that both are of the same version.
     """
+    if beside:
+        other = find_binary(beside, folder)
+        return other.with_name(name) if other and other.with_name(name).exists() else None
     own = os.environ.get("CLUSTERCTL_TEST_BIN")
     found = (shutil.which(name, path=own) if own else None) or shutil.which(name)
     if found:
