@@ -11,6 +11,7 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import yaml
@@ -19,7 +20,7 @@ from clusterctl.engine.events import Event
 from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import View
-from clusterctl.errors import CommandFailed, KubernetesError, OutcomeUnknown, Refused
+from clusterctl.errors import CommandFailed, ConnectError, KubernetesError, OutcomeUnknown, Refused
 from clusterctl.model.drain import SOFT_TAINT, DrainOptions, leaving
 from clusterctl.model.facts import (
     Applied,
@@ -42,9 +43,9 @@ from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.render import Script
-from clusterctl.steps import control_plane, kubeadm, network, packages, preflight, runtime
+from clusterctl.steps import control_plane, kubeadm, network, packages, preflight, runtime, upgrade_snapshot
 from clusterctl.steps.os import MODULES, sysctls
-from clusterctl.steps.step import ClusterApi, Machine, Tools
+from clusterctl.steps.step import ClusterApi, Machine, Saved, Tools
 from tests.builders import PAUSE, make_facts, make_node, make_survey
 
 Fault = Literal[
@@ -94,7 +95,8 @@ class World:
     """Hosts and API, and what has been done to them, in order.
 
     The action with the number ``break_at`` meets ``fault``; so does each of ``faults``, by host and name, once.
-    ``secrets`` are the files below /run, which go with a reboot.
+    ``secrets`` are the files below /run, which go with a reboot. ``saved`` are the digests of what lies on hosts to be
+    copied, ``kept`` the folders of the operator with what is in them.
     """
 
     inventory: Inventory
@@ -112,6 +114,8 @@ class World:
     certificate_key: str = ""
     api_starts: int = 0
     pods: Pods = field(default_factory=Pods)
+    saved: dict[str, dict[str, str]] = field(default_factory=dict)
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.hosts:
@@ -158,7 +162,7 @@ class World:
         elif "kubeadm reset" in refused.resolution:
             files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
             kept = facts.paths & {packages.KEYRING, runtime.KEYRING}
-            self.hosts[name] = replace(facts, paths=kept, files=files, etcd_members=None)
+            self.hosts[name] = replace(facts, paths=kept, files=files, etcd_members=None, static_pods={})
             self._forget(name)
         else:
             raise refused
@@ -235,7 +239,7 @@ class FakeMachine:
             lambda: _EFFECTS[script.name](self.world, self.host, script),
             lambda: half(self.world, self.host, script),
         )
-        return ""
+        return SAVED if script.name == "upgrade/snapshot" else ""
 
     def put_secret(self, path: str, content: Secret) -> None:
         """Keep what is written below /run/clusterctl until a script uses it."""
@@ -246,6 +250,33 @@ class FakeMachine:
     def fetch(self, path: str) -> Secret:
         """The digest of a secret file stands for its text."""
         return Secret(self.world.hosts[self.host.name].digests[path])
+
+    def copy(self, path: str, to: Path, *, sha256: str) -> None:
+        """What was saved on the host arrives, unless the connection breaks twice; the digest stands for the content."""
+        assert self.world.saved[self.host.name][path] == sha256
+
+        def arrive() -> None:
+            if to.parent.is_dir():  # The operator's folders are real where the whole command line is.
+                to.write_text(sha256)
+
+        try:
+            self.world.act(self.host.name, f"copy {path}", arrive)
+        except OutcomeUnknown as error:
+            raise ConnectError(error.what) from error
+
+
+@dataclass(frozen=True)
+class FakeArchive:
+    """The operator's folders."""
+
+    world: World
+
+    def keep(self, name: str, machine: Machine, files: Mapping[str, Saved], texts: Mapping[str, str]) -> str:
+        """A folder is there once everything in it is."""
+        for own, file in files.items():
+            machine.copy(file.path, Path(name) / own, sha256=file.sha256)
+        self.world.kept[name] = {**{own: file.sha256 for own, file in files.items()}, **texts}
+        return f"operator@desk:/backups/{name}"
 
 
 @dataclass(frozen=True)
@@ -485,6 +516,7 @@ def _init(world: World, host: Host, script: Script) -> None:
     )
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
+    _host(world, host, static_pods=_static_pods(world))
     _etcd_of(world, host)
     world.api = ClusterFacts(
         version="1.36.3",
@@ -503,6 +535,12 @@ def _init(world: World, host: Host, script: Script) -> None:
         },
         static_pods={f"{name}-{host.name}": True for name in control_plane.STATIC_PODS},
     )
+
+
+def _static_pods(world: World) -> dict[str, str]:
+    """What the manifests of a new control plane name."""
+    tags = dict.fromkeys(control_plane.STATIC_PODS, f"v{world.inventory.cluster.kubernetes}") | {"etcd": "3.6.8-0"}
+    return {name: f"registry.k8s.io/{name}:{tag}" for name, tag in tags.items()}
 
 
 def _etcd_of(world: World, *joined: Host) -> None:
@@ -529,6 +567,7 @@ def _join_control_plane(world: World, host: Host, script: Script) -> None:
         host,
         script,
         paths=world.hosts[host.name].paths | {*control_plane.MANIFESTS, ADMIN_CONF, preflight.ETCD_DATA},
+        static_pods=_static_pods(world),
     )
     _join(world, host, script)
     nodes = {**world.api.nodes, host.name: make_node(host.name, control_plane=True)}
@@ -597,6 +636,27 @@ def _containerd_config(world: World, host: Host, script: Script) -> None:
     )
 
 
+SAVED = """\
+Snapshot saved at /var/lib/etcd/clusterctl-snapshot.db
+@@ saved
+{"hash": 1, "revision": 4711, "totalKey": 815, "totalSize": 2097152, "version": "3.6.0"}
+aaaa 2097152 etcd.db
+bbbb 81920 etc-kubernetes.tar
+"""
+
+
+def _snapshot(world: World, host: Host, script: Script) -> None:
+    if world.hosts[host.name].etcd_members is None:
+        raise CommandFailed(f"{host.name}: no container of etcd is running here")
+    folder = upgrade_snapshot.FOLDER
+    world.saved[host.name] = {f"{folder}/etcd.db": "aaaa", f"{folder}/etc-kubernetes.tar": "bbbb"}
+
+
+def _snapshot_kept(world: World, host: Host, script: Script) -> None:
+    _written(world, host, script)
+    world.saved.pop(host.name, None)
+
+
 _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "os/swap-off": _swap_off,
     "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
@@ -625,6 +685,8 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "control-plane/upload-certs": _upload_certs,
     "control-plane/join": _join_control_plane,
     "workers/join": _join,
+    "upgrade/snapshot": _snapshot,
+    "upgrade/snapshot-kept": _snapshot_kept,
 }
 
 
@@ -695,6 +757,7 @@ def run(playbook: Playbook, world: World, events: list[Event] | None = None) -> 
             world.fetch,
             lambda name: FakeMachine(world, world.inventory.host(name)),
             stopping,
+            archive=FakeArchive(world),
         )
 
     view = View(world.inventory, world, clock, lambda host, message, seconds: None)

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from clusterctl.cli.ask import password
 from clusterctl.cli.audit import audited_api, audited_machine, operator, this_call
+from clusterctl.cli.backups import Backups
 from clusterctl.cli.options import asks_sudo_password, inventory_path
 from clusterctl.cli.watch import watched_machine
 from clusterctl.engine.contract import Contract
@@ -304,6 +305,7 @@ class Session:
                 self._world.fetch,
                 lambda name: audited_machine(self._world.machine(self.inventory.host(name)), name, trail),
                 stopping,
+                Backups(self.inventory.cluster.name),
             )
 
         runner = Runner(playbook, self.view, tools, self._clock, publish, contract)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clusterctl.errors import ClusterctlError
+from clusterctl.model.outlook import Outlook, parse_outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class HostFacts:
     ``haproxy_unused`` are the API servers, by their hosts' names, to which the HAProxy of this host sends nothing new
     because an administrator said so; None when there is nobody to ask.
     ``busy`` names the script of clusterctl that runs at this moment, or is empty.
+    ``now`` is the host's own time. ``outlook`` is what an upgrade has to know, of a node that is not at the wanted
+    version.
     """
 
     hostname: str
@@ -154,6 +157,8 @@ class HostFacts:
     etcd_members: tuple[EtcdMember, ...] | None = None
     static_pods: Mapping[str, str] = field(default_factory=dict)
     haproxy_unused: frozenset[str] | None = None
+    now: float = 0.0
+    outlook: Outlook | None = None
 
     def file(self, path: str) -> str | None:
         """The text of the file at ``path``, None when there is none."""
@@ -354,6 +359,10 @@ def parse_host_facts(text: str) -> HostFacts:
             etcd_members=_etcd_members(one("etcd-members")),
             static_pods={row[0]: row[1] for row in rows("static-pods")},
             haproxy_unused=frozenset(one("haproxy-unused").split()) if "haproxy-unused" in sections else None,
+            now=float((sections.get("clock") or ["0"])[-1]),
+            outlook=parse_outlook(*(sections.get(name, []) for name in ("certificates", "etcd-status", "api-metrics")))
+            if "outlook" in sections
+            else None,
         )
     except (ValueError, IndexError, KeyError, binascii.Error) as error:
         raise ClusterctlError(f"the probe's answer cannot be read: {error}", details=text[-500:]) from error

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,28 +28,30 @@ class Result:
     stderr: str
 
 
-def converse(channel: "Channel", stdin: bytes) -> Result:
+def converse(channel: "Channel", stdin: bytes, take: Callable[[bytes], object] | None = None) -> Result:
     """Send ``stdin`` to the command that runs in ``channel``, and read until it ends.
 
     Whatever breaks on the way, the command has been started: that is a Result without a status, not an error.
+    With ``take``, which may raise a ClusterctlError, standard output goes there in pieces as it comes, and is not kept.
     """
     from paramiko import SSHException
 
     out, err = bytearray(), bytearray()
     status = -1
     try:
-        _talk(channel, stdin, out, err)
+        _talk(channel, stdin, take or out.extend, err)
         while not channel.status_event.wait(_NOTICE):
             pass  # The command closed its outputs and goes on. A broken connection sets the event as well.
         status = channel.exit_status
     except (SSHException, EOFError, OSError):
         pass
-    with suppress(SSHException, EOFError, OSError):
-        channel.close()
+    finally:
+        with suppress(SSHException, EOFError, OSError):
+            channel.close()
     return Result(None if status < 0 else status, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def _talk(channel: "Channel", stdin: bytes, out: bytearray, err: bytearray) -> None:
+def _talk(channel: "Channel", stdin: bytes, take: Callable[[bytes], object], err: bytearray) -> None:
     """Send and read, until both outputs have ended, or the command has.
 
     One loop does both, so that no amount of input or output blocks the other direction. It sleeps until paramiko
@@ -69,7 +72,7 @@ def _talk(channel: "Channel", stdin: bytes, out: bytearray, err: bytearray) -> N
             channel.shutdown_write()
         last = channel.eof_received or channel.closed
         if channel.recv_ready():
-            out += channel.recv(_CHUNK)
+            take(channel.recv(_CHUNK))
         elif channel.recv_stderr_ready():
             err += channel.recv_stderr(_CHUNK)
         elif last:

@@ -21,6 +21,10 @@ from clusterctl.steps import (
     runtime,
     runtime_images,
     runtime_registries,
+    upgrade_look,
+    upgrade_look_etcd,
+    upgrade_look_settings,
+    upgrade_snapshot,
     workers,
 )
 from clusterctl.steps.step import Step
@@ -84,6 +88,23 @@ CATALOGUE: tuple[Step, ...] = (
     network.Ready(),
     control_plane.AddOns(),
     control_plane.JoinTokens(),
+    upgrade_look.Versions(),
+    upgrade_look.Skew(),
+    upgrade_look.PackageManager(),
+    upgrade_look.Nodes(),
+    upgrade_look.ControlPlane(),
+    upgrade_look_etcd.EtcdHealth(),
+    upgrade_look_etcd.EtcdVersion(),
+    upgrade_look_settings.Certificates(),
+    upgrade_look.DiskSpace(),
+    upgrade_look_settings.RemovedApis(),
+    upgrade_look_settings.FeatureGates(),
+    upgrade_look_settings.KubeletFlags(),
+    upgrade_look.Cgroups(),
+    upgrade_look.Runtime(),
+    upgrade_look_settings.NetworkPlugin(),
+    upgrade_look.MasterMarks(),
+    upgrade_snapshot.Snapshot(),
 )
 
 
@@ -106,6 +127,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
             *(runtime_registries.ca_file(name) for name in cluster.sources.registries),
             preflight.CA_CERT,
             kubeadm.AUDIT_POLICY,
+            upgrade_snapshot.RECORD,
             # Such files of other people may hold passwords.
             *(endpoint.CONFIGS if cluster.virtual_ip else ()),
         ),
@@ -113,6 +135,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
         "certs": runtime_registries.CERTS,
         "secrets": (kubeadm.ENCRYPTION,),
         "kubelet_conf": preflight.KUBELET_CONF,
+        "kubelet_environment": upgrade_look_settings.KUBELET_ENVIRONMENT,
         "environment": tuple(os_proxy.environment(cluster).items()),
         "paths": (
             ADMIN_CONF,
@@ -136,5 +159,6 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
         ),
         "ports": preflight.ports(cluster),
         "haproxy_socket": endpoint.HAPROXY_SOCKET,
-        "disks": tuple(preflight_identity.DISKS),
+        "disks": tuple(dict.fromkeys((*preflight_identity.DISKS, *upgrade_look.DISKS))),
+        "etcd": upgrade_snapshot.etcd_url(cluster),
     }

@@ -1,8 +1,10 @@
 """Findings: steps that only look, and that an operator may decide to ignore by name."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Self, final
 
+from clusterctl.model.facts import Disk, HostFacts
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
 from clusterctl.steps.step import Step
@@ -39,3 +41,26 @@ class Finding(Step):
 def is_node(situation: Situation) -> bool:
     """Whether the host has joined a cluster: what a host needs beforehand is of no interest any more."""
     return KUBELET_CONF in situation.facts.paths
+
+
+def package_trouble(facts: HostFacts) -> Blocked | Satisfied | None:
+    """What is to say of an installation of packages that has not come to its end; it may be under way."""
+    if facts.dpkg_problem and facts.package_lock:
+        return Satisfied(f"packages are being installed: {facts.package_lock}; it is waited for", warning=True)
+    if facts.dpkg_problem:
+        return Blocked(
+            f"an installation of packages was interrupted: {', '.join(facts.dpkg_problem.splitlines()[:3])}",
+            "finish it: sudo dpkg --configure -a",
+        )
+    return None
+
+
+def shortages(wanted: Mapping[str, int], disks: Mapping[str, Disk]) -> list[str]:
+    """Where less is free than ``wanted``, in MiB, for the directories of one file system together."""
+    short = []
+    for mounted in dict.fromkeys(disks[path].mounted for path in wanted if path in disks):
+        paths = [path for path in wanted if path in disks and disks[path].mounted == mounted]
+        need, disk = sum(wanted[path] for path in paths), disks[paths[0]]
+        if disk.free_mib < need:
+            short.append(f"{disk.free_mib} MiB free for {' and '.join(paths)} (on {mounted}), {need} wanted")
+    return short

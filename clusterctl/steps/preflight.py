@@ -9,7 +9,7 @@ from clusterctl.model.inventory import Cluster, Role
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
 from clusterctl.steps import finding
-from clusterctl.steps.finding import A_NODE, Finding, is_node
+from clusterctl.steps.finding import A_NODE, Finding, is_node, package_trouble
 from clusterctl.steps.kubeadm import differences
 
 KUBELET_CONF = finding.KUBELET_CONF
@@ -123,13 +123,8 @@ class Packages(Finding):
     def find(self, situation: Situation) -> Verdict:
         """Interrupted dpkg, Docker's containerd, versions that clusterctl would have to lower."""
         facts, wanted = situation.facts, Version(situation.cluster.kubernetes)
-        if facts.dpkg_problem and facts.package_lock:
-            return Satisfied(f"packages are being installed: {facts.package_lock}; it is waited for", warning=True)
-        if facts.dpkg_problem:
-            return Blocked(
-                f"an installation of packages was interrupted: {', '.join(facts.dpkg_problem.splitlines()[:3])}",
-                "finish it: sudo dpkg --configure -a",
-            )
+        if trouble := package_trouble(facts):
+            return trouble
         for name in ("kubeadm", "kubelet", "kubectl"):
             package = facts.packages.get(name)
             installed = _version(package.version.partition("-")[0]) if package else wanted

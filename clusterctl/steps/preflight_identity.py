@@ -6,7 +6,7 @@ from statistics import median_low
 from clusterctl.model.facts import Disk, HostFacts
 from clusterctl.model.situation import Situation, node_address
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
-from clusterctl.steps.finding import A_NODE, Finding, is_node
+from clusterctl.steps.finding import A_NODE, Finding, is_node, shortages
 
 # MiB for what a node keeps there: images and containers, pods' volumes and logs, etcd's default quota.
 DISKS = {"/var/lib/containerd": 4096, "/var/lib/kubelet": 1024, "/var/lib/etcd": 2048}
@@ -205,13 +205,7 @@ class DiskSpace(Finding):
             return A_NODE
         wanted = {path: size for path, size in DISKS.items() if path != _ETCD or situation.host.role == "control-plane"}
         disks = situation.facts.disks
-        short = []
-        for mounted in dict.fromkeys(disks[path].mounted for path in wanted if path in disks):
-            paths = [path for path in wanted if path in disks and disks[path].mounted == mounted]
-            need, disk = sum(wanted[path] for path in paths), disks[paths[0]]
-            if disk.free_mib < need:
-                short.append(f"{disk.free_mib} MiB free for {' and '.join(paths)} (on {mounted}), {need} wanted")
-        if short:
+        if short := shortages(wanted, disks):
             return Blocked(
                 "; ".join(short), "make room, or mount a larger disk there: df -h; sudo du -xhd1 /var | sort -h"
             )

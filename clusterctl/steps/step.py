@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from clusterctl.errors import CommandFailed
@@ -29,6 +30,33 @@ class Machine(Protocol):
 
     def fetch(self, path: str) -> Secret:
         """Read a text file that only root may read. Raises CommandFailed when there is none."""
+
+    def copy(self, path: str, to: Path, *, sha256: str) -> None:
+        """Copy a file that only root may read to the operator's computer, with mode 0600, however large it is.
+
+        It appears there whole and with this digest, or not at all. Raises CommandFailed, and InputError when it cannot
+        be written there.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file on a host that is to be kept elsewhere: where it lies, its digest, and its size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Archive(Protocol):
+    """The operator's computer, as the place for what is saved of the cluster."""
+
+    def keep(self, name: str, machine: Machine, files: Mapping[str, Saved], texts: Mapping[str, str]) -> str:
+        """Copy ``files`` of ``machine``, and write ``texts``, into a new folder ``name``; both have their names there.
+
+        The folder appears whole or not at all, with a SHA256SUMS. Returns where it lies, ``user@host:/path``. Raises
+        as ``Machine.copy`` does.
+        """
 
 
 class ClusterApi(Protocol):
@@ -83,6 +111,7 @@ class Tools:
     ``cluster`` connects when it is first called. ``say`` tells the operator what is being waited for. ``fetch``
     reads a manifest, whose digest it has checked. ``other`` is another machine of the inventory, by its host's name.
     ``stopping`` says that the operator wants the run to end: what only waits then returns.
+    ``archive`` keeps what is saved of the cluster.
     """
 
     machine: Machine
@@ -91,6 +120,7 @@ class Tools:
     fetch: Callable[[Source], str]
     other: Callable[[str], Machine]
     stopping: Callable[[], bool]
+    archive: Archive
 
 
 @dataclass(frozen=True, slots=True)

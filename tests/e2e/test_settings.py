@@ -1,14 +1,20 @@
 """What the inventory passes through to kubeadm and the components, seen on a real cluster."""
 
+import hashlib
 import json
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from clusterctl.errors import CommandFailed
 from clusterctl.lab.lab import Lab
+from clusterctl.steps.catalogue import CATALOGUE
+from clusterctl.steps.finding import Finding
 from tests.e2e.conftest import LabFactory
 from tests.e2e.test_bootstrap import clusterctl
 
@@ -125,3 +131,147 @@ def test_a_setting_changed_after_bootstrap_is_told(inventory: tuple[Lab, Path]) 
     assert "apiServer.extraArgs" in done.stdout
     assert "scheduler.extraArgs" in done.stdout
     assert "not applied yet" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's state directory."""
+    return tmp_path_factory.mktemp("state")
+
+
+def backup(state: Path) -> Path:
+    """The one folder that was kept."""
+    (folder,) = (state / "clusterctl" / "backups").glob("*/*")
+    return folder
+
+
+def onto(lab: Lab, file: Path, command: str) -> str:
+    """Send a file through standard input into a command on cp1."""
+    with file.open("rb") as content:
+        done = subprocess.run(lab.ssh_command("cp1", command), stdin=content, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def newer(inventory: tuple[Lab, Path]) -> Path:
+    """The inventory with a later version, which is only looked at: nothing of it is installed."""
+    _, path = inventory
+    data = yaml.safe_load(path.read_text())
+    data["cluster"]["kubernetes"] = "1.36.99"
+    newer = path.with_name("newer.yaml")
+    newer.write_text(yaml.safe_dump(data))
+    return newer
+
+
+def test_the_findings_before_an_upgrade_see_the_machine(inventory: tuple[Lab, Path], newer: Path) -> None:
+    """Certificates, etcd and the API server's metrics are read where they are, and none of them blocks."""
+    lab, _ = inventory
+    names = [step.name for step in CATALOGUE if isinstance(step, Finding) and step.name.startswith("upgrade/")]
+    book = newer.with_name("look.yaml")
+    book.write_text(yaml.safe_dump({"plays": [{"name": "Look", "hosts": "all", "run": names}]}))
+    lab.run("cp1", f"{KUBECTL} get --raw /api/v1/endpoints >/dev/null")
+
+    done = clusterctl(lab, "plan", str(book), "--json", inventory=newer)
+    facts = json.loads(clusterctl(lab, "facts", "cp1", "--json", inventory=newer).stdout)["cp1"]
+
+    said = {step["step"]: (step["verdict"], step["reason"]) for step in json.loads(done.stdout)["steps"]}
+    assert {name for name, (verdict, _) in said.items() if verdict != "satisfied"} == set(), said
+    assert said["upgrade/versions"][1] == "1.36.3 to 1.36.99"
+    assert re.search(r"the first of 1\d ends in 36\d days", said["upgrade/certificates"][1])
+    assert said["upgrade/removed-apis"][1] == "none is in use"
+    assert said["upgrade/etcd-health"][1].startswith("the only member")
+    assert said["upgrade/etcd-version"][1].startswith("etcd 3.")
+    outlook = facts["outlook"]
+    assert outlook["etcd"]["size"] > 0
+    assert outlook["etcd"]["leader"]
+    assert outlook["deprecated"] == []
+    assert outlook["gates"]["AllAlpha"] == "ALPHA"
+    assert "/etc/kubernetes/admin.conf" in outlook["certificates"]
+    assert "PRIVATE" not in str(outlook)
+
+
+@pytest.mark.timeout(600)
+def test_etcd_and_its_keys_are_kept_off_the_host(
+    inventory: tuple[Lab, Path], newer: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before an upgrade: whole, for the operator alone, nothing left on the host, and no key in what was written."""
+    lab, _ = inventory
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    book = newer.with_name("snapshot.yaml")
+    book.write_text("plays: [{name: Save, hosts: first-control-plane, run: [upgrade/snapshot]}]\n")
+
+    done = clusterctl(lab, "run", str(book), "--yes", inventory=newer)
+    again = clusterctl(lab, "run", str(book), "--yes", inventory=newer)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing to do" in again.stdout, again.stdout + again.stderr
+    folder = backup(state)
+    assert str(folder) in done.stdout
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    record = json.loads(lab.run("cp1", "sudo cat /var/lib/clusterctl/backup.json"))
+    assert record["sha256"] == hashlib.sha256((folder / "etcd.db").read_bytes()).hexdigest()
+    assert lab.run("cp1", "sudo sh -c 'ls /var/lib/clusterctl /var/lib/etcd'").split() == [
+        "/var/lib/clusterctl:", "backup.json", "/var/lib/etcd:", "member",
+    ]  # fmt: skip
+    key = lab.run("cp1", "sudo sed -n 2p /etc/kubernetes/pki/ca.key").strip()
+    written = [each for each in (state / "clusterctl" / "runs").iterdir() if key in each.read_text()]
+    assert not written
+    assert key not in done.stdout + done.stderr
+
+
+def test_the_copy_is_a_whole_snapshot(inventory: tuple[Lab, Path], state: Path) -> None:
+    """etcdutl reads it and finds the revision that was noted; the archive holds the keys of the cluster."""
+    lab, _ = inventory
+    folder = backup(state)
+    record = json.loads(lab.run("cp1", "sudo cat /var/lib/clusterctl/backup.json"))
+
+    onto(lab, folder / "etcd.db", "sudo tee /var/lib/etcd/copy.db >/dev/null")
+    status = json.loads(
+        lab.run(
+            "cp1", f"{KUBECTL} -n kube-system exec etcd-cp1 -- etcdutl -w json snapshot status /var/lib/etcd/copy.db"
+        )
+    )
+    lab.run("cp1", "sudo rm /var/lib/etcd/copy.db")
+    listed = subprocess.run(
+        ["tar", "-tf", folder / "etc-kubernetes.tar"], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert status["revision"] == record["revision"] > 1
+    for name in ("pki/ca.key", "pki/sa.key", "pki/etcd/ca.key", "encryption/config.yaml", "manifests/etcd.yaml"):
+        assert f"./{name}" in listed
+
+
+@pytest.mark.timeout(600)
+def test_the_way_back_that_is_written_down_works(inventory: tuple[Lab, Path], state: Path) -> None:
+    """The commands of RESTORE.md bring back what was there then, encrypted Secrets too; what came later is gone."""
+    lab, path = inventory
+    folder = backup(state)
+    lab.run("cp1", f"{KUBECTL} create configmap later --from-literal=key=value")
+    onto(lab, folder / "etcd.db", "cat >etcd.db")  # What the first block does with scp.
+    blocks: list[str] = [""]
+    for line in (folder / "RESTORE.md").read_text().splitlines():
+        if line.startswith("       "):
+            blocks[-1] += f"{line.strip()}\n"
+        elif blocks[-1]:
+            blocks.append("")
+    _, stop, restore, start, *_ = blocks
+
+    for block in (stop, restore, start):
+        lab.run("cp1", f"set -ex\n{block}")
+
+    deadline = time.monotonic() + 240
+    while True:
+        try:
+            found = lab.run("cp1", f"{KUBECTL} get configmaps -o name")
+            break
+        except CommandFailed:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+    assert "configmap/c\n" in found
+    assert "later" not in found
+    assert lab.run("cp1", f"{KUBECTL} get secret s -o jsonpath='{{.data.key}}' | base64 -d") == "marked-text"
+    lab.run("cp1", f"{KUBECTL} create configmap afterwards --from-literal=key=value")
+    done = clusterctl(lab, "verify", "--quick", inventory=path)
+    assert done.returncode == 0, done.stdout + done.stderr

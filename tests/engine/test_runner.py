@@ -42,7 +42,7 @@ from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
-from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
+from clusterctl.steps.step import Archive, ClusterApi, Machine, Step, Tools
 from tests.builders import make_facts, make_inventory
 from tests.simulation import FakeClock
 
@@ -164,6 +164,7 @@ def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
             lambda source: "",
             lambda name: cast(Machine, None),
             stopping,
+            archive=cast(Archive, None),
         )
 
     return Runner(Playbook("toys", plays), view, tools, clock, events.append)

@@ -2,6 +2,30 @@
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
+show_file() {
+  if test -f "$1"; then printf '%s\t%s\t%s\n' "$1" "$(stat -c %a "$1")" "$(base64 -w0 "$1")"; fi
+}
+
+# ask_etcd PATH... prints etcd's answer to each, one a line.
+ask_etcd() {
+  local url=https://127.0.0.1:2379/v3/
+  (cd /etc/kubernetes/pki 2>/dev/null &&
+    curl -s --noproxy '*' --max-time 3 --cacert etcd/ca.crt --cert apiserver-etcd-client.crt \
+      --key apiserver-etcd-client.key -w '\n' -d '{}' "${@/#/$url}")
+}
+
+# administrator certificate|key prints that of the administrator's kubeconfig.
+administrator() { awk -v name="client-$1-data:" '$1 == name {print $2}' /etc/kubernetes/admin.conf | base64 -d; }
+
+# at_version PACKAGE: whether it is installed at the wanted version.
+at_version() { case $'\n'$packages in *$'\n'"$1"$'\t'1.36.3-*) ;; *) return 1 ;; esac; }
+
+upgrade_due() {
+  ! at_version kubelet ||
+    { test -e /etc/kubernetes/manifests/kube-apiserver.yaml &&
+      ! grep -qF /kube-apiserver:v1.36.3 /etc/kubernetes/manifests/kube-apiserver.yaml; }
+}
+
 main() {
   # package_lock prints who holds a lock of apt or dpkg, and which one; nothing when all are free.
   package_lock() {
@@ -48,11 +72,13 @@ main() {
   echo '@@ product-uuid'; cat /sys/class/dmi/id/product_uuid 2>/dev/null
   echo '@@ host-keys'; awk '{print $1 " " $2}' /etc/ssh/ssh_host_*_key.pub 2>/dev/null
   echo '@@ disks'
-  for path in /var/lib/containerd /var/lib/kubelet /var/lib/etcd; do
-    there=$path
-    until test -d "$there"; do there=$(dirname "$there"); done
-    df -Pk "$there" 2>/dev/null | awk -v path="$path" 'NR == 2 {print path "\t" $4 "\t" $2 "\t" $6}'
+  set --
+  for path in /var/lib/containerd /var/lib/kubelet /var/lib/etcd /usr /etc/kubernetes /var/lib/clusterctl; do
+    until test -d "$path/"; do path=${path%/*}; done
+    set -- "$@" "$path/"
   done
+  df -Pk "$@" 2>/dev/null |
+    awk -v paths=' ''/var/lib/containerd /var/lib/kubelet /var/lib/etcd /usr /etc/kubernetes /var/lib/clusterctl'' ' 'BEGIN {split(paths, path, " ")} NR > 1 {print path[NR - 1] "\t" $4 "\t" $2 "\t" $6}'
 
   # A swap file of another mount namespace is listed here as well, and is not this host's.
   echo '@@ swaps'
@@ -75,10 +101,10 @@ main() {
   done
 
   echo '@@ files'
-  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
+  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /var/lib/clusterctl/backup.json /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
     # A registry's file that only root may read holds a password.
     case $file in /etc/containerd/certs.d/*) if test "$(stat -c %a "$file" 2>/dev/null)" = 600; then continue; fi ;; esac
-    if test -f "$file"; then printf '%s\t%s\t%s\n' "$file" "$(stat -c %a "$file")" "$(base64 -w0 "$file")"; fi
+    show_file "$file"
   done
 
   echo '@@ digests'
@@ -101,7 +127,8 @@ main() {
 
   echo '@@ packages'
   # A hold is the first word of a package's status; apt-mark and dpkg --audit read the same, and take long.
-  dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg haproxy keepalived 2>/dev/null |
+  packages=$(dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg haproxy keepalived 2>/dev/null)
+  printf '%s\n' "$packages" |
     while IFS="$(printf '\t')" read -r name version state; do
       case $state in *not-installed | *config-files) continue ;; esac
       printf '%s\t%s\t%s\t%s\n' "$name" "$version" "${state%% *}" "${state#* }"
@@ -144,7 +171,7 @@ main() {
     kubeadm config images list --kubernetes-version 1.36.3 --image-repository registry.k8s.io 2>/dev/null
   fi
   # The repository is asked only while the wanted version is not installed yet.
-  if ! dpkg-query -W -f '${Version}\n' kubeadm 2>/dev/null | grep -qF 1.36.3-; then
+  if ! at_version kubeadm; then
     if problem=$(command -v curl >/dev/null && curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages -o /dev/null 2>&1); then
       echo '@@ available'
       curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages 2>/dev/null |
@@ -172,10 +199,35 @@ main() {
   # etcd's own words, asked of its HTTP side: etcdctl is in its image alone.
   if test -e /etc/kubernetes/manifests/etcd.yaml && command -v curl >/dev/null; then
     echo '@@ etcd-members'
-    (cd /etc/kubernetes/pki 2>/dev/null &&
-      curl -s --noproxy '*' --max-time 3 --cacert etcd/ca.crt --cert apiserver-etcd-client.crt --key apiserver-etcd-client.key \
-        -d '{}' https://127.0.0.1:2379/v3/cluster/member/list)
-    echo
+    ask_etcd cluster/member/list
+  fi
+
+  # What an upgrade has to know is asked while one is due.
+  if test -e /etc/kubernetes/kubelet.conf && upgrade_due; then
+    echo '@@ files'
+    for file in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet; do show_file "$file"; done
+    echo '@@ certificates'
+    set --
+    for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /etc/kubernetes/*.conf \
+      /var/lib/kubelet/pki/kubelet-client-current.pem; do
+      if test -f "$file"; then set -- "$@" "$file"; fi
+    done
+    # The first certificate of each file, and nothing else: some of them hold keys.
+    awk 'FNR == 1 {on = done = 0; body = ""}
+      done {next}
+      /^-----BEGIN CERTIFICATE-----/ {on = 1; next}
+      /^-----END CERTIFICATE-----/ {print FILENAME "\t" body; done = 1; next}
+      on {body = body $0}
+      $1 == "client-certificate-data:" {print FILENAME "\t" $2; done = 1}' "$@"
+    if test -e /etc/kubernetes/manifests/kube-apiserver.yaml; then
+      echo '@@ etcd-status'
+      ask_etcd maintenance/status maintenance/alarm
+      echo '@@ api-metrics'
+      curl -s --noproxy '*' --max-time 10 --cacert /etc/kubernetes/pki/ca.crt --cert <(administrator certificate) \
+        --key <(administrator key) --resolve kubernetes:6443:127.0.0.1 https://kubernetes:6443/metrics |
+        grep -E '^(apiserver_requested_deprecated_apis|kubernetes_feature_enabled)'
+    fi
+    echo '@@ outlook'
   fi
 
   echo '@@ busy'

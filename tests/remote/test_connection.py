@@ -1,8 +1,10 @@
 """Scripts, secrets and files over a real SSH connection."""
 
 import base64
+import hashlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.errors import ClusterctlError, CommandFailed, ConnectError, OutcomeUnknown, Refused
+from clusterctl.errors import ClusterctlError, CommandFailed, ConnectError, InputError, OutcomeUnknown, Refused
 from clusterctl.model.secret import Secret
 from clusterctl.remote import wire
 from clusterctl.remote.connection import Connection
@@ -236,6 +238,109 @@ def test_fetch_of_a_missing_file_fails(connection: Connection, tmp_path: Path) -
     """There is nothing to return."""
     with pytest.raises(CommandFailed, match=r"reading .*admin.conf failed"):
         connection.fetch(str(tmp_path / "admin.conf"))
+
+
+CONTENT = bytes(range(256)) * 1000 + b"@@ content\n" + bytes(300)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+def files(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def arrivals(tmp_path: Path) -> Path:
+    """A folder on the operator's computer."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+def test_copy_brings_a_binary_file(connection: Connection, tmp_path: Path, arrivals: Path) -> None:
+    """Every byte as it was, for its owner alone, and nothing beside it."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT)
+
+    connection.copy(str(tmp_path / "etcd.db"), arrivals / "copy", sha256=DIGEST)
+
+    assert (arrivals / "copy").read_bytes() == CONTENT
+    assert (arrivals / "copy").stat().st_mode & 0o777 == 0o600
+    assert files(arrivals) == ["copy"]
+
+
+def test_copy_ignores_what_the_login_shell_prints(
+    make_sshd: Callable[..., Sshd], make_fleet: MakeFleet, tmp_path: Path, arrivals: Path
+) -> None:
+    """A talkative ~/.bashrc does not end up in a snapshot."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT)
+    sshd = make_sshd()
+    (sshd.home / ".bashrc").write_text("echo Welcome\n")
+    sshd.start()
+
+    without_sudo(make_fleet(sshd)).copy(str(tmp_path / "etcd.db"), arrivals / "copy", sha256=DIGEST)
+
+    assert (arrivals / "copy").read_bytes() == CONTENT
+
+
+def test_a_file_that_arrives_damaged_does_not_stay(connection: Connection, tmp_path: Path, arrivals: Path) -> None:
+    """Another digest is an error, and no file is left that might be taken for the right one."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT)
+
+    with pytest.raises(CommandFailed, match=r"etcd.db arrived damaged"):
+        connection.copy(str(tmp_path / "etcd.db"), arrivals / "copy", sha256="0" * 64)
+
+    assert files(arrivals) == []
+
+
+def test_copy_of_a_missing_file_fails(connection: Connection, tmp_path: Path, arrivals: Path) -> None:
+    """The host says why, and nothing is left."""
+    with pytest.raises(CommandFailed, match=r"copying .*etcd.db failed") as caught:
+        connection.copy(str(tmp_path / "etcd.db"), arrivals / "copy", sha256=DIGEST)
+
+    assert "No such file" in caught.value.details
+    assert files(arrivals) == []
+
+
+def test_copy_to_where_nothing_can_be_written_says_so(connection: Connection, tmp_path: Path, arrivals: Path) -> None:
+    """It is our side's mistake."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT)
+
+    with pytest.raises(InputError, match=r"cannot write .*/gone/copy"):
+        connection.copy(str(tmp_path / "etcd.db"), arrivals / "gone" / "copy", sha256=DIGEST)
+
+
+def test_a_full_disk_ends_the_copy(connection: Connection, tmp_path: Path) -> None:
+    """The error names the place, and the command on the host is not left waiting."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT * 20)
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with pytest.raises(InputError, match=r"small/copy: No space left"):
+            connection.copy(str(tmp_path / "etcd.db"), small / "copy", sha256=DIGEST)
+        assert files(small) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert connection.read(script("echo well")) == "well\n"
+
+
+def test_a_copy_that_breaks_off_is_begun_anew_once(
+    connection: Connection, sshd: Sshd, tmp_path: Path, arrivals: Path
+) -> None:
+    """The first part does not stay in the file."""
+    (tmp_path / "etcd.db").write_bytes(CONTENT)
+    (sshd.bin / "cat").write_text(
+        f'#!/bin/sh\nif test -e {tmp_path}/cut; then exec /bin/cat "$@"; fi\n'
+        f"head -c 1000 {tmp_path}/etcd.db; touch {tmp_path}/cut; sleep 60\n"
+    )
+    (sshd.bin / "cat").chmod(0o755)
+    cutting = cut_when(tmp_path / "cut", sshd)
+
+    connection.copy(str(tmp_path / "etcd.db"), arrivals / "copy", sha256=DIGEST)
+    cutting.join()
+
+    assert (arrivals / "copy").read_bytes() == CONTENT
 
 
 def test_a_connection_that_breaks_leaves_the_outcome_unknown(

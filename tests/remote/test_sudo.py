@@ -1,5 +1,6 @@
 """sudo with a password: sent when it is asked for, once, and seen by nobody else."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -282,3 +283,18 @@ def test_the_password_is_in_no_argument_list_and_no_environment(
     assert answers(sshd) == [mark]
     assert not seen
     assert mark not in answer
+
+
+def test_a_file_is_copied_with_the_password(
+    make_sshd: MakeSshd, make_fleet: MakeFleet, password: SudoPassword, tmp_path: Path
+) -> None:
+    """What sudo and the wrapper say is not part of the file."""
+    sshd = asking(make_sshd())
+    sshd.start()
+    content = bytes(range(256)) * 500
+    (tmp_path / "etcd.db").write_bytes(content)
+
+    digest = hashlib.sha256(content).hexdigest()
+    admin(make_fleet(sshd), password).copy(str(tmp_path / "etcd.db"), tmp_path / "copy", sha256=digest)
+
+    assert (tmp_path / "copy").read_bytes() == content

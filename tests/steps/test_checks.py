@@ -32,6 +32,8 @@ from tests.builders import PAUSE, SOURCES, SWITCHES, make_facts, make_node, make
 from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
 from tests.steps.test_high_availability import CASES as HA_CASES
 from tests.steps.test_network import CASES as NETWORK_CASES
+from tests.steps.test_upgrade_look import CASES as LOOK_CASES
+from tests.steps.test_upgrade_snapshot import CASES as SAVE_CASES
 
 SYSCTLS = dict.fromkeys(os.sysctls(make_situation().cluster), "1")
 MASKED = {"swap.target": Service("inactive", "masked")}
@@ -477,6 +479,7 @@ def test_every_step_has_a_case() -> None:
     """No step goes without a table row."""
     covered = {case[0].name for cases in (CASES, API_CASES, HOST_CASES, SURVEY_CASES) for case in cases}
     covered |= {case[0].name for cases in (NETWORK_CASES, HA_CASES) for case in cases}
+    covered |= {case[0].name for cases in (LOOK_CASES, SAVE_CASES) for case in cases}
 
     assert covered == {step.name for step in CATALOGUE}
 

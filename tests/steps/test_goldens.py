@@ -12,7 +12,7 @@ from clusterctl.model.facts import FileFact, Package, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, survey
-from clusterctl.steps import surveying
+from clusterctl.steps import surveying, upgrade_snapshot
 from clusterctl.steps.catalogue import CATALOGUE, probe_values
 from clusterctl.steps.kubeadm import ENCRYPTION
 from clusterctl.steps.step import Step
@@ -147,6 +147,7 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("endpoint-leave", STEPS["endpoint/leave"], SECOND),
     ("endpoint-rejoin", STEPS["endpoint/rejoin"], SECOND),
     ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
+    ("upgrade-snapshot", STEPS["upgrade/snapshot"], situation("cp1", PLAIN)),
     ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
     ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),
     ("network-calico-operator", STEPS["network/calico-operator"], situation("cp1", CALICO)),
@@ -198,6 +199,19 @@ def test_the_survey(mode: str) -> None:
         subprocess.run(["perl", "-c"], input=program, text=True, check=True, capture_output=True)
 
 
+def test_what_a_backup_leaves() -> None:
+    """The note on the host, and the way back that lies beside the backup, are as reviewed."""
+    record = upgrade_snapshot.Record("1.36.3", "20270115T080000Z", 1.8e9, 4711, "aaaa", "op@desk:/backups/my cluster")
+    text = upgrade_snapshot.kept_script(record).text
+    images = {"etcd": "registry.k8s.io/etcd:3.6.8-0"}
+    planes = {name: replace(facts, static_pods=images) for name, facts in SECOND.all_facts.items()}
+    on = replace(SECOND, all_facts=planes)
+
+    compare("upgrade-snapshot-kept.sh", text)
+    compare("restore.md", upgrade_snapshot.restore_text(on, record.stamp, {"revision": 4711, "totalKey": 815}))
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
 def test_every_step_that_sends_something_has_a_golden() -> None:
     """A new step brings its golden along."""
     covered = {step.name for _, step, _ in SCRIPTS}
@@ -217,6 +231,7 @@ def test_no_golden_is_left_over() -> None:
         "survey-listen.sh",
         "survey-ask.sh",
         "survey-end.sh",
+        "upgrade-snapshot-kept.sh",
     }
 
 

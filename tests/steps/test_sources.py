@@ -6,6 +6,7 @@ import os
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from clusterctl.model.facts import Link, Route
 from clusterctl.model.secret import Secret
 from clusterctl.render import Script
 from clusterctl.steps import os_proxy, runtime, runtime_registries, trouble
-from clusterctl.steps.step import ClusterApi, Tools
+from clusterctl.steps.step import Archive, ClusterApi, Tools
 from tests.builders import PASSWORD, PAUSE, SOURCES, make_situation
 
 SOURCED = make_situation(extra=SOURCES, containerd_version="2.3.7", images=(PAUSE,))
@@ -66,9 +67,19 @@ def test_passwords_reach_a_host_through_standard_input_alone() -> None:
         def fetch(self, path: str) -> Secret:
             raise AssertionError("nothing is read")
 
-    step.apply(
-        SOURCED, Tools(Recorder(), _never, lambda text: None, lambda source: "", lambda name: Recorder(), lambda: False)
+        def copy(self, path: str, to: Path, *, sha256: str) -> None:
+            raise AssertionError("nothing is copied")
+
+    tools = Tools(
+        Recorder(),
+        _never,
+        lambda text: None,
+        lambda source: "",
+        lambda name: Recorder(),
+        lambda: False,
+        archive=cast(Archive, None),
     )
+    step.apply(SOURCED, tools)
 
     assert {path for path, text in handed.items() if pair in text} == {
         "/run/clusterctl/registries/registry.k8s.io",
