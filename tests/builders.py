@@ -8,6 +8,7 @@ from typing import Any
 
 from clusterctl.model.facts import ClockFact, ClusterFacts, Disk, HostFacts, Link, NodeFacts, Package, Route, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
+from clusterctl.model.pods import Budget, Owner, PodFacts
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import EndpointFact, Fsync, Survey
 from clusterctl.steps.preflight_identity import DISKS
@@ -111,6 +112,25 @@ def make_node(name: str = "w1", **changes: Any) -> NodeFacts:
         unschedulable=False,
     )
     return replace(node, **changes)
+
+
+def make_pod(name: str = "web-1", node: str = "w1", **changes: Any) -> PodFacts:
+    """A ready pod of a Deployment."""
+    pod = PodFacts(
+        namespace="shop",
+        name=name,
+        uid=f"uid-{name}",
+        node=node,
+        labels={"app": "web", "pod-template-hash": "5d4f"},
+        controller=Owner("ReplicaSet", "web-5d4f", "uid-web"),
+    )
+    return replace(pod, **changes)
+
+
+def make_budget(name: str = "web", **changes: Any) -> Budget:
+    """A budget of the pods that ``make_pod`` makes, which lets one of two go."""
+    budget = Budget("shop", name, 1, 2, 1, 2, selector={"matchLabels": {"app": "web"}})
+    return replace(budget, **changes)
 
 
 def make_survey(**changes: Any) -> Survey:

@@ -9,7 +9,7 @@ import io
 import re
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -38,7 +38,7 @@ from clusterctl.model.facts import (
 )
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.manifest import manifest_digest
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
@@ -206,6 +206,21 @@ class World:
             if self.api is None or self.api_starts:
                 raise KubernetesError("the API server does not answer")
             return self.pods
+
+    def look_around(self, pods: Pods) -> Around:
+        """What ``pods`` says of it."""
+        return self.pods.around
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """The simulated API server refuses a ready pod that a budget without a disruption left covers."""
+        refused = {}
+        for pod in pods:
+            budgets = [budget for budget in self.pods.budgets_of(pod) if pod.ready]
+            if len(budgets) > 1:
+                refused[str(pod)] = Refusal(500, "This pod has more than one PodDisruptionBudget", by_budget=True)
+            elif budgets and budgets[0].disruptions_allowed < 1:
+                refused[str(pod)] = Refusal(429, f"The disruption budget {budgets[0].name} holds", by_budget=True)
+        return refused
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Every host that is to join finds what it needs."""

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "kubeconfig": "Fetch the administrator's kubeconfig of the cluster.",
         "status": "Show the cluster's nodes and control plane beside the inventory.",
         "verify": "Prove that the cluster works, by using it.",
+        "forecast": "Show what draining the nodes would meet, and move nothing.",
     },
     "Try": {
         "lab": "Make throwaway machines on this computer, and clusters to try things on.",

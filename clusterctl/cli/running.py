@@ -26,7 +26,7 @@ from clusterctl.report.plan import plan_text
 from clusterctl.report.record import Record
 from clusterctl.report.words import count
 
-_DURATIONS = "durations.json"
+DURATIONS = "durations.json"
 
 
 def run_playbook(
@@ -95,7 +95,7 @@ def _act(
     with ExitStack() as stack:
         trail = stack.enter_context(open_trail(session.inventory.cluster.name, book.name))
         events = stack.enter_context(Lines(log)) if log else None
-        durations = read_durations(state_folder() / _DURATIONS)
+        durations = read_durations(state_folder() / DURATIONS)
         estimate = make_estimate(book, session.inventory, plan, typical(durations))
 
         def left(record: Record, now: float) -> float | None:
@@ -124,7 +124,7 @@ def _act(
 
 def _remember(text: str) -> None:
     """Keep how long steps took, for the next run's estimate. It is of no account when that cannot be written."""
-    path = state_folder() / _DURATIONS
+    path = state_folder() / DURATIONS
     with suppress(OSError):
         part = path.with_suffix(f".{os.getpid()}")
         part.write_text(text, encoding="utf-8")

@@ -25,17 +25,19 @@ from clusterctl.engine.plan import Plan, make_plan
 from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import Clock, SystemClock, View
-from clusterctl.errors import ClusterctlError, ConnectError, KubernetesError, SeveralErrors
+from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.forecast import Forecast, forecast, moving
 from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
-from clusterctl.model.situation import Situation
+from clusterctl.model.situation import Situation, find_node
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
 from clusterctl.report.checks import Checks
 from clusterctl.report.ndjson import Lines
 from clusterctl.report.progress import Progress
+from clusterctl.report.words import count
 from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
 
 _AT_ONCE = 64
@@ -53,6 +55,12 @@ class Api(Protocol):
 
     def pods(self) -> Pods:
         """Read the pods of the cluster and their budgets."""
+
+    def around(self, pods: Pods) -> Around:
+        """Read what else a forecast has to know."""
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """Ask which pods could not be evicted now, and evict none."""
 
     def changes(self) -> ClusterApi:
         """What can change the cluster."""
@@ -210,7 +218,8 @@ class Session:
 
     def situation(self, host: Host, step: Step) -> Situation:
         """What is known of ``host``, as ``step`` wants to see it."""
-        return self.view.situation(host, api=step.reads_api, pods=step.reads_pods, survey=step.reads_survey)
+        situation = self.view.situation(host, api=step.reads_api, pods=step.reads_pods, survey=step.reads_survey)
+        return self.view.look_ahead(situation) if step.looks_ahead(situation) else situation
 
     def plan(self, playbook: Playbook, *, lock: bool = False, texts: bool = False, partial: bool = False) -> Plan:
         """Look at all hosts, and predict what ``playbook`` would do.
@@ -325,6 +334,20 @@ class Session:
                 nodes=[host.name for host in self.inventory.hosts],
             )
 
+    def forecast(self, hosts: Sequence[Host]) -> tuple[Forecast, ...]:
+        """What draining the nodes of ``hosts`` would meet.
+
+        Raises InputError for a host without a node, KubernetesError or ConnectError.
+        """
+        with Progress("reading the cluster") as progress:
+            cluster, pods = self.look_at_api(), self.look_at_pods()
+            pods = replace(pods, around=self.look_around(pods))
+            nodes = [_node(host, cluster) for host in hosts]
+            asked = [pod for node in nodes for pod in moving(pods, node)]
+            progress.now(f"asking whether {count(len(asked), 'pod')} could be evicted")
+            pods = replace(pods, refusals=self.try_evictions(asked))
+            return tuple(forecast(pods, node, cluster.nodes, self.inventory.cluster.drain) for node in nodes)
+
     def admin_conf(self) -> Secret:
         """The administrator's kubeconfig, read on a control plane. Raises KubernetesError or ConnectError."""
         return self._on_a_control_plane(self._world.admin_conf)
@@ -384,6 +407,14 @@ class Session:
     def look_at_pods(self) -> Pods:
         """Read the pods of the cluster. Raises KubernetesError or ConnectError."""
         return self._read(lambda api: api.pods())
+
+    def look_around(self, pods: Pods) -> Around:
+        """Read what else a forecast has to know. Raises KubernetesError or ConnectError."""
+        return self._read(lambda api: api.around(pods))
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """Ask which pods could not be evicted now, and evict none. Raises KubernetesError or ConnectError."""
+        return self._read(lambda api: api.try_evictions(pods))
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts look at each other."""
@@ -466,6 +497,15 @@ def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Pro
     with ThreadPoolExecutor(max_workers=max(1, min(_AT_ONCE, len(hosts)))) as pool:
         list(pool.map(one, hosts))
     return {host.name: errors[host.name] for host in hosts if host.name in errors}
+
+
+def _node(host: Host, cluster: ClusterFacts) -> str:
+    node = find_node(host, cluster)
+    if node is None:
+        raise InputError(
+            f"{host.name} is not a node of the cluster", resolution=f"nodes are: {', '.join(cluster.nodes) or 'none'}"
+        )
+    return node.name
 
 
 def raise_all(errors: Mapping[str, ClusterctlError]) -> None:

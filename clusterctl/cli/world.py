@@ -11,7 +11,7 @@ from clusterctl.cli.session import Api
 from clusterctl.errors import CommandFailed, KubernetesError
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
@@ -133,6 +133,18 @@ class TunnelledApi:
         from clusterctl.kube.pod_facts import read_pods
 
         return self._read(read_pods)
+
+    def around(self, pods: Pods) -> Around:
+        """Read what else a forecast has to know."""
+        from clusterctl.kube.forecast import look_around
+
+        return self._read(lambda kube: look_around(kube, pods.pods))
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """Ask which pods could not be evicted now, and evict none."""
+        from clusterctl.kube.forecast import try_evictions
+
+        return self._read(lambda kube: try_evictions(kube, pods))
 
     def _read(self, read: Callable[["Kube"], _T]) -> _T:
         """Read through the tunnel. One that cannot reach the API server tells why."""

@@ -245,7 +245,8 @@ class Runner:
 
         found = situation()
         touched = step.touches(found)
-        return situation(touched) if touched else found
+        found = situation(touched) if touched else found
+        return self._view.look_ahead(found, max_age=max_age) if step.looks_ahead(found) else found
 
     def _judge(self, host: Host, step: Step, began: float, max_age: float, open_: _Open) -> tuple[Situation, Verdict]:
         """What is so, at most ``max_age`` seconds old, and what ``step`` says of it. While ``open_``, wait and look."""

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
+from clusterctl.model.forecast import moving
 from clusterctl.model.inventory import Host, Inventory
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.survey import Survey
 
@@ -28,6 +29,12 @@ class Observer(Protocol):
 
     def look_at_pods(self) -> Pods:
         """Read the pods of the cluster and their budgets. Raises KubernetesError or ConnectError."""
+
+    def look_around(self, pods: Pods) -> Around:
+        """Read what else a forecast has to know. Raises KubernetesError or ConnectError."""
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """Ask which pods could not be evicted now, and evict none. Raises KubernetesError or ConnectError."""
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts with these facts look at each other. Empty when all of them are nodes already."""
@@ -88,6 +95,9 @@ class View:
         self._lock = threading.Lock()
         self._api_lock = threading.Lock()
         self._pods_lock = threading.Lock()
+        self._around: _Seen[Around] | None = None
+        self._refusals: dict[str, _Seen[Mapping[str, Refusal]]] = {}
+        self._ahead_lock = threading.Lock()
         self._survey_lock = threading.Lock()
 
     def look(self, hosts: Sequence[Host]) -> None:
@@ -136,6 +146,28 @@ class View:
         with self._lock:
             known = {name: entry.value for name, entry in self._hosts.items()}
         return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {}, found)
+
+    def look_ahead(self, situation: Situation, *, max_age: float = float("inf")) -> Situation:
+        """``situation`` with what a drain of its node would meet, not older than ``max_age`` seconds.
+
+        Which pods could be evicted is asked for this node alone.
+        """
+        if situation.pods is None:
+            return situation
+        pods, node, oldest = situation.pods, situation.node_name, self._clock.now() - max_age
+        try:
+            with self._ahead_lock:
+                if self._around is None or self._is_old(self._around, oldest):
+                    at = self._clock.now()
+                    self._around = _Seen(self._observer.look_around(pods), at)
+                refusals = self._refusals.get(node)
+                if refusals is None or self._is_old(refusals, oldest):
+                    at = self._clock.now()
+                    refusals = _Seen(self._observer.try_evictions(moving(pods, node)), at)
+                    self._refusals[node] = refusals
+                return replace(situation, pods=replace(pods, around=self._around.value, refusals=refusals.value))
+        except KubernetesError as error:
+            return replace(situation, api=None, pods=None, api_problem=error.what)
 
     def changed(self, hosts: Iterable[str]) -> None:
         """A step changed ``hosts``, given by name, or only the cluster: what was seen of it, and the API said, is old.

@@ -43,7 +43,7 @@ _READ_TIMEOUT = 20.0
 _CHANGE_TIMEOUT = 65.0  # The API server itself gives up after 60 s and says so.
 _PAUSE = 0.3
 _TEMPORARY = {403, 429, 500, 502, 503, 504}
-_CONNECTIONS = 8
+CONNECTIONS = 8  # More of one process than these are closed after their request.
 _PAGE = 500  # How many objects of a collection are read at once, as kubectl does.
 _HANDSHAKE = "in the TLS handshake"
 
@@ -176,6 +176,33 @@ class Kube:
     def text(self, path: str, query: Query | None = None, *, patience: float = PATIENCE) -> str:
         """Read plain text, such as a pod's log. Raises ApiError."""
         return self._read(path, query, {"Accept": "*/*"}, patience).decode("utf-8", "replace")
+
+    def ask(
+        self,
+        path: str,
+        body: Object,
+        query: Query,
+        *,
+        final: Callable[[ApiError], bool],
+        patience: float = PATIENCE,
+    ) -> ApiError | None:
+        """Ask whether a change would be made: one that ``query`` says is not meant. Returns the refusal, None for yes.
+
+        ``final`` says which refusals are about the change; others, and no answer, are tried again for ``patience``
+        seconds, because nothing can have changed. Raises ApiError when that did not help.
+        """
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+
+        def once() -> ApiError | None:
+            try:
+                self._send("POST", path, query, headers, body)
+            except ApiError as error:
+                if not final(error):
+                    raise
+                return error
+            return None
+
+        return _patiently(once, patience, again=lambda error: error.temporary)
 
     def create(self, path: str, body: Object) -> Object:
         """Create an object in the collection at ``path``. Raises ApiError."""
@@ -365,7 +392,7 @@ def _connect(access: Access, tunnel_port: int | None) -> Any:
         retries=False,
         tls_server_name=access.server_name,
         verify_ssl=not access.insecure,
-        connection_pool_maxsize=_CONNECTIONS,
+        connection_pool_maxsize=CONNECTIONS,
         # Without a proxy of its own a direct connection takes the environment's, as kubectl does.
         proxy="" if through_tunnel else access.proxy or None,
     )

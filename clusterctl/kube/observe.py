@@ -12,6 +12,7 @@ from clusterctl.errors import InputError
 from clusterctl.kube.calico import calico
 from clusterctl.kube.client import PATIENCE, Kube
 from clusterctl.kube.node import cordoned, owned, taint_text
+from clusterctl.kube.quantity import amounts, quantity
 from clusterctl.kube.record import APPLIED, APPLIED_NAME, applied
 from clusterctl.kube.token import COLLECTION, OURS_QUERY, is_ours, token_id
 from clusterctl.model.facts import ClusterFacts, NodeFacts, Workload
@@ -125,6 +126,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         os_image=info.get("osImage", ""),
         container_runtime=info.get("containerRuntimeVersion", ""),
         cordoned=cordoned(metadata.get("annotations")),
+        allocatable=amounts({key: quantity(value) for key, value in (status.get("allocatable") or {}).items()}),
     )
 
 

@@ -1,7 +1,5 @@
 """Read pods and disruption budgets into facts, in as few requests as there are kinds."""
 
-import math
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,16 +8,14 @@ from typing import Any
 
 from clusterctl.kube.client import PATIENCE, Kube
 from clusterctl.kube.observe import readiness
+from clusterctl.kube.pods import pod_problem
+from clusterctl.kube.quantity import amounts, quantity
 from clusterctl.model.pods import Budget, Owner, PodFacts, Pods
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 _SCHEDULING = ("nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "schedulerName")
-_UNITS = {
-    **{"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1)},
-    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
-    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
-}
+_NO_DATA = ("Socket", "CharDevice", "BlockDevice")
 
 
 def read_pods(kube: Kube, node: str = "", *, patience: float = PATIENCE) -> Pods:
@@ -48,7 +44,6 @@ def pod_facts(pod: Mapping[str, Any], now: datetime) -> PodFacts:
     metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
     late = overdue(metadata, now)
     volumes = spec.get("volumes") or []
-    cpu, memory = (requested(spec, resource) for resource in ("cpu", "memory"))
     return PodFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -62,11 +57,14 @@ def pod_facts(pod: Mapping[str, Any], now: datetime) -> PodFacts:
         terminating=late is not None,
         overdue=late or 0.0,
         empty_dirs=tuple(volume["name"] for volume in volumes if volume.get("emptyDir") is not None),
-        host_paths=tuple(volume["hostPath"]["path"] for volume in volumes if volume.get("hostPath")),
+        host_paths=tuple(_written(spec, volumes)),
         claims=tuple(_claims(metadata["name"], volumes)),
-        cpu=math.ceil(cpu * 1000),
-        memory=math.ceil(memory),
+        requests=requests(spec),
+        host_ports=_host_ports(spec),
         scheduling={key: spec[key] for key in _SCHEDULING if spec.get(key)},
+        priority=spec.get("priority") or 0,
+        grace=spec.get("terminationGracePeriodSeconds", 30),
+        problem=pod_problem(pod),
     )
 
 
@@ -100,6 +98,40 @@ def _claims(pod: str, volumes: Iterable[Mapping[str, Any]]) -> Iterable[str]:
             yield f"{pod}-{volume['name']}"
 
 
+def _written(spec: Mapping[str, Any], volumes: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """The paths of the node that containers may write to; sockets and devices are no data."""
+    writable = {
+        mount["name"]
+        for container in _containers(spec)
+        for mount in container.get("volumeMounts") or []
+        if not mount.get("readOnly")
+    }
+    for volume in volumes:
+        path = volume.get("hostPath")
+        if path and volume["name"] in writable and path.get("type") not in _NO_DATA:
+            yield path["path"]
+
+
+def _host_ports(spec: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        f"{port.get('protocol', 'TCP')} {port['hostPort']}"
+        for container in _containers(spec)
+        for port in container.get("ports") or []
+        if port.get("hostPort")
+    )
+
+
+def _containers(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+
+
+def requests(spec: Mapping[str, Any]) -> dict[str, int]:
+    """What the scheduler keeps free for a pod: cpu in thousandths, all else in the API's own units."""
+    sources = [spec, *_containers(spec)]
+    names = {name for source in sources for name in (source.get("resources") or {}).get("requests") or {}}
+    return amounts({name: requested(spec, name) for name in names | set(spec.get("overhead") or {})})
+
+
 def requested(spec: Mapping[str, Any], resource: str) -> Decimal:
     """How much of a resource the scheduler keeps free for a pod.
 
@@ -123,12 +155,6 @@ def requested(spec: Mapping[str, Any], resource: str) -> Decimal:
     return (quantity(own) if own else max(at_start, running)) + overhead
 
 
-def quantity(text: str) -> Decimal:
-    """Read a quantity of the API, such as ``250m``, ``1.5Gi`` or ``2e3``."""
-    match = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?", str(text))
-    return Decimal(match[1]) * _UNITS[match[2] or ""] if match else Decimal(0)
-
-
 def budget(item: Mapping[str, Any]) -> Budget:
     """Read one PodDisruptionBudget."""
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
@@ -142,4 +168,6 @@ def budget(item: Mapping[str, Any]) -> Budget:
         up_to_date=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         selector=spec.get("selector"),
         unhealthy_policy=spec.get("unhealthyPodEvictionPolicy") or "IfHealthyBudget",
+        counted=isinstance(spec.get("minAvailable"), int),
+        keeper=_controller(metadata),
     )

@@ -181,6 +181,7 @@ class NodeFacts:
 
     Taints are in the inventory's form, ``KEY[=VALUE]:EFFECT``. ``owned_labels`` and ``owned_taints`` are those
     that clusterctl set, as its annotation on the node says. ``cordoned`` is clusterctl's mark of a cordon, if there.
+    ``allocatable`` is what pods may request there, as ``PodFacts.requests``; empty while the kubelet has not said.
     """
 
     name: str
@@ -197,6 +198,7 @@ class NodeFacts:
     os_image: str = ""
     container_runtime: str = ""
     cordoned: Cordon | None = None
+    allocatable: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,13 @@ class Situation:
         return self.surveys.get(self.host.name)
 
 
+def find_node(host: Host, cluster: ClusterFacts) -> NodeFacts | None:
+    """The node of a host whose facts nobody has read: the one with its name, or with its address."""
+    addresses = {host.address, host.internal_address}
+    by_address = (node for node in cluster.nodes.values() if node.internal_address in addresses)
+    return cluster.nodes.get(host.name.lower()) or next(by_address, None)
+
+
 def node_name(facts: HostFacts) -> str:
     """The node's name of the host with these facts."""
     return facts.hostname.lower()

@@ -9,7 +9,7 @@ import click
 from clusterctl.errors import ClusterctlError
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Host, Inventory
-from clusterctl.model.situation import node_name
+from clusterctl.model.situation import find_node, node_name
 from clusterctl.report.tables import table
 from clusterctl.report.words import count, without_prefix
 
@@ -27,12 +27,9 @@ class Status:
 
     def node_of(self, host: Host) -> NodeFacts | None:
         """The node of ``host``; of one that does not answer, the node with its name or address."""
-        nodes = self.cluster.nodes
         if host.name in self.facts:
-            return nodes.get(node_name(self.facts[host.name]))
-        addresses = {host.address, host.internal_address}
-        by_address = (node for node in nodes.values() if node.internal_address in addresses)
-        return nodes.get(host.name.lower()) or next(by_address, None)
+            return self.cluster.nodes.get(node_name(self.facts[host.name]))
+        return find_node(host, self.cluster)
 
     def differences(self) -> Iterator[tuple[str, str]]:
         """What is not as the inventory wants it: a host or node, and what about it."""

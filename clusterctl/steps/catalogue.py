@@ -5,6 +5,7 @@ from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.steps import (
     api_server,
     control_plane,
+    drain,
     endpoint,
     endpoint_rotation,
     kubeadm,
@@ -105,6 +106,12 @@ CATALOGUE: tuple[Step, ...] = (
     upgrade_look_settings.NetworkPlugin(),
     upgrade_look.MasterMarks(),
     upgrade_snapshot.Snapshot(),
+    drain.Budgets(),
+    drain.Unmanaged(),
+    drain.EmptyDir(),
+    drain.Placement(),
+    drain.Losses(),
+    drain.Evictable(),
 )
 
 

@@ -160,6 +160,10 @@ class Step(ABC):
     def apply(self, situation: Situation, tools: Tools) -> None:  # noqa: B027 - a step may only wait.
         """Make the postcondition true. A step that only waits or only checks does nothing here."""
 
+    def looks_ahead(self, situation: Situation) -> bool:
+        """Whether the check wants to know what draining this host's node would meet, which costs time. Pure."""
+        return False
+
     @property
     def binding(self) -> bool:
         """Whether a saved plan has to name this step's action: it changes something, and not only after ourselves."""

@@ -12,7 +12,7 @@ from clusterctl.errors import ClusterctlError, KubernetesError, Refused
 from clusterctl.kube.verify import Check, VerifyResult
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.survey import Survey
 from clusterctl.steps.step import ClusterApi, Machine
@@ -177,6 +177,14 @@ class FakeApiConnection:
         """The simulated pods."""
         assert self.open
         return self.machines.world.look_at_pods()
+
+    def around(self, pods: Pods) -> Around:
+        """What is around the simulated pods."""
+        return self.machines.world.look_around(pods)
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """The simulated budgets."""
+        return self.machines.world.try_evictions(pods)
 
     def changes(self) -> ClusterApi:
         """What changes the simulated cluster."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import testinfra
@@ -261,6 +262,42 @@ def test_status_and_kubeconfig(machines: Lab, tmp_path: Path) -> None:
         yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"]
         == "https://" + machines.machine("cp1").address + ":6443"
     )
+
+
+def test_the_forecast_finds_a_budget_and_its_remedy_helps(machines: Lab) -> None:
+    """A budget that can never be met holds nodes, until the command that the forecast tells has been pasted."""
+    kubectl = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
+    assert clusterctl(machines, "forecast").returncode == 0
+    machines.run("cp1", f"{kubectl} -n kube-system create pdb dns --selector=k8s-app=kube-dns --min-available=2")
+    try:
+        blocks = wait_for_blocks(machines)
+        assert {pod for block in blocks for pod in block["pods"]} == set(dns_pods(machines, kubectl))
+        assert all("can never allow an eviction: it wants 2 of 2 pods healthy" in block["reason"] for block in blocks)
+
+        remedy = blocks[0]["resolution"].partition("relax the budget: ")[2]
+        machines.run("cp1", remedy.replace("kubectl", kubectl, 1))
+        assert wait_for_blocks(machines, there=False) == []
+        assert set(dns_pods(machines, kubectl)), "the forecast evicted them"
+    finally:
+        machines.run("cp1", f"{kubectl} -n kube-system delete pdb dns")
+
+
+def dns_pods(lab: Lab, kubectl: str) -> list[str]:
+    """CoreDNS's pods that nobody has deleted."""
+    listed = json.loads(lab.run("cp1", f"{kubectl} -n kube-system get pods -l k8s-app=kube-dns -o json"))
+    living = (pod["metadata"] for pod in listed["items"] if "deletionTimestamp" not in pod["metadata"])
+    return [f"{each['namespace']}/{each['name']}" for each in living]
+
+
+def wait_for_blocks(lab: Lab, *, there: bool = True) -> list[dict[str, Any]]:
+    """What budgets hold, once there is something, or nothing any more, and the budget has been counted."""
+    for _ in range(20):
+        nodes = json.loads(clusterctl(lab, "forecast", "--json").stdout)["nodes"]
+        blocks = [block for node in nodes for block in node["blocks"]]
+        if bool(blocks) == there and not any(block["may_pass"] for block in blocks):
+            break
+        time.sleep(0.5)
+    return blocks
 
 
 def test_labels_and_taints_follow_the_inventory(machines: Lab, tmp_path: Path) -> None:

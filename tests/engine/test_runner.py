@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -38,7 +38,7 @@ from clusterctl.errors import (
 )
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host
-from clusterctl.model.pods import Pods
+from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
@@ -78,6 +78,14 @@ class Toys:
     def look_at_pods(self) -> Pods:
         """There are none."""
         raise KubernetesError("no API")
+
+    def look_around(self, pods: Pods) -> Around:
+        """Nobody looks ahead."""
+        return Around()
+
+    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
+        """Nobody looks ahead."""
+        return {}
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Nobody asks."""

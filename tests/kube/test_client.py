@@ -17,8 +17,8 @@ from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
 from clusterctl.kube import client
 from clusterctl.kube.client import ApiError, Kube, describe, read_kubeconfig
 from tests.kube.certificates import client_certificate
-from tests.kube.conftest import ADMIN, NOBODY, ApiServer, free_port
 from tests.kube.relay import Relay
+from tests.kube.server import ADMIN, NOBODY, ApiServer, free_port
 
 
 @pytest.mark.parametrize(

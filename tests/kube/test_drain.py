@@ -22,8 +22,8 @@ from clusterctl.kube.pod_facts import MIRROR_ANNOTATION, read_pods
 from clusterctl.model.drain import SOFT_TAINT, DrainOptions
 from clusterctl.model.pods import Budget, Owner
 from tests.kube.binaries import find_binary
-from tests.kube.conftest import ApiServer, free_port
 from tests.kube.relay import Relay
+from tests.kube.server import ApiServer, free_port
 from tests.kube.stage import Pdb, Pod, Stage
 
 EMPTY_DIR = ({"name": "cache", "emptyDir": {}},)
@@ -559,7 +559,8 @@ def test_a_pod_is_read_as_the_api_has_it(stage: Callable[[str], Stage]) -> None:
         {"name": "settings", "configMap": {"name": "c"}},
     )
     requests = {"requests": {"cpu": "250m", "memory": "64Mi"}}
-    container = {"name": "c", "image": "none", "resources": requests}
+    mounts = [{"name": "logs", "mountPath": "/var/log"}]
+    container = {"name": "c", "image": "none", "resources": requests, "volumeMounts": mounts}
     more = {"nodeSelector": {"disk": "ssd"}, "containers": [container, {**container, "name": "d"}]}
     place.daemon_set("agent")
     place.add(
@@ -585,7 +586,7 @@ def test_a_pod_is_read_as_the_api_has_it(stage: Callable[[str], Stage]) -> None:
     )
     assert a.controller == Owner("StatefulSet", "db", "uid-of-db")
     assert (a.empty_dirs, a.host_paths, a.claims) == (("cache",), ("/var/log",), ("data-0", "a-own"))
-    assert (a.cpu, a.memory) == (500, 128 * 2**20)
+    assert a.requests == {"cpu": 500, "memory": 128 * 2**20}
     assert a.scheduling["nodeSelector"] == {"disk": "ssd"}
     assert (a.terminating, a.overdue) == (False, 0.0)
     assert b.controller == Owner("DaemonSet", "agent", "uid-of-agent")
@@ -595,7 +596,7 @@ def test_a_pod_is_read_as_the_api_has_it(stage: Callable[[str], Stage]) -> None:
     assert c.finished
     selector = {"matchLabels": {"app": "web"}}
     mine = [budget for budget in read.budgets if budget.namespace == "facts"]
-    assert mine == [Budget("facts", "web", 1, 3, 2, 4, selector=selector, unhealthy_policy="AlwaysAllow")]
+    assert mine == [Budget("facts", "web", 1, 3, 2, 4, selector=selector, unhealthy_policy="AlwaysAllow", counted=True)]
 
 
 def marks(kube: Kube, node: str) -> tuple[bool, bool, tuple[str, ...]]:

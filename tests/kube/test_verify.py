@@ -30,7 +30,7 @@ from clusterctl.kube.traffic import (
 from clusterctl.kube.verify import LABEL, VerifyResult, places_for_pods, verify
 from clusterctl.model.facts import NodeFacts
 from clusterctl.render import document
-from tests.kube.conftest import NOBODY, ApiServer
+from tests.kube.server import NOBODY, ApiServer
 from tests.kube.simulator import Simulator, good_load, good_log
 
 REPLICAS = {"10.10.0.1": "web-0", "10.10.0.2": "web-1"}

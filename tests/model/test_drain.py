@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from clusterctl.errors import InputError
 from clusterctl.model.drain import DrainOptions, leaving
-from clusterctl.model.pods import Budget, Owner, PodFacts, Pods, selects
+from clusterctl.model.pods import Budget, Owner, PodFacts, Pods
+from clusterctl.model.selector import selects
 from tests.builders import make_inventory
 
 WEB = Owner("ReplicaSet", "web", "1")

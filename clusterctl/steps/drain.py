@@ -1,0 +1,180 @@
+"""What draining a host's node will meet, before anything moves and again before each node."""
+
+from collections.abc import Sequence
+
+from clusterctl.model import forecast
+from clusterctl.model.drain import Fatal
+from clusterctl.model.pods import Pods
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
+from clusterctl.model.versions import at_least
+from clusterctl.steps.finding import Finding
+from clusterctl.steps.step import Step
+
+_SHOWN = 3
+
+
+def has_older_kubelet(situation: Situation) -> bool:
+    """Whether the node's kubelet is older than the wanted version, so that an upgrade drains it."""
+    running = situation.node.kubelet_version if situation.node else ""
+    return bool(running) and not at_least(running, situation.cluster.kubernetes)
+
+
+class BeforeDrain(Step):
+    """A look at what draining the host's node will meet. ``drains`` says whether this run does that at all."""
+
+    reads_api = True
+    reads_pods = True
+    changes_host = False
+    tries_evictions = False
+
+    def drains(self, situation: Situation) -> bool:
+        """Whether this run will drain the host's node: its kubelet is older than the wanted version. Pure."""
+        return has_older_kubelet(situation)
+
+    def looks_ahead(self, situation: Situation) -> bool:
+        """Only for nodes that are drained."""
+        return self.tries_evictions and self.drains(situation)
+
+    def pods_to_move(self, situation: Situation) -> Pods | Verdict:
+        """The pods of the cluster; a verdict where nothing is drained or nothing is known. Pure."""
+        if situation.node is None and situation.api is not None:
+            return Satisfied("not a node: nothing is drained")
+        if situation.node is None or situation.pods is None:
+            return Unknown(situation.api_problem)
+        if not self.drains(situation):
+            return Satisfied(f"the node is not drained: its kubelet is {situation.node.kubelet_version}")
+        return situation.pods
+
+
+class Budgets(BeforeDrain, Finding):
+    """Every pod of the node may be evicted as far as disruption budgets go."""
+
+    name = "drain/budgets"
+    title = "Check the disruption budgets"
+    tries_evictions = True
+
+    def find(self, situation: Situation) -> Verdict:
+        """The API server's answers to evictions that are not meant; pods that leave in turns are no hindrance."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        options, node = situation.cluster.drain, situation.node_name
+        if options.disable_eviction:
+            return Satisfied("pods are deleted, not evicted: no budget is asked (disable_eviction)", warning=True)
+        blocks = forecast.blocks(pods, node, options)
+        if blocks:
+            return _blocked([block.reason for block in blocks], [block.remedy for block in blocks])
+        waits = [str(wait) for wait in forecast.waits(pods, node, options)]
+        return Satisfied("; ".join(waits) or f"{len(forecast.moving(pods, node))} pods may leave")
+
+
+class Unmanaged(BeforeDrain, Finding):
+    """Every pod of the node has a controller that makes another one elsewhere."""
+
+    name = "drain/unmanaged"
+    title = "Check for pods that nobody makes again"
+
+    def find(self, situation: Situation) -> Verdict:
+        """The pods' controllers; ``force`` lets pods without one be deleted."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        fatal = forecast.unmanaged(pods, situation.node_name, situation.cluster.drain)
+        return _fatal(fatal, "save what they hold and delete them") or Satisfied("every pod has a controller")
+
+
+class EmptyDir(BeforeDrain, Finding):
+    """No pod of the node keeps data in an emptyDir."""
+
+    name = "drain/emptydir"
+    title = "Check for data in emptyDir"
+
+    def find(self, situation: Situation) -> Verdict:
+        """The pods' volumes; ``delete_emptydir_data`` lets such data be deleted."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        fatal = forecast.emptydir(pods, situation.node_name, situation.cluster.drain)
+        return _fatal(fatal, "look at what they hold") or Satisfied("none")
+
+
+class Placement(BeforeDrain, Finding):
+    """Every pod of the node finds another one."""
+
+    name = "drain/placement"
+    title = "Check that every pod has somewhere to go"
+    tries_evictions = True
+
+    def find(self, situation: Situation) -> Verdict:
+        """What the scheduler demands (selectors, affinities, taints, volumes, ports, requests), tried first-fit."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        nodes = situation.api.nodes if situation.api else {}
+        stranded = forecast.without_a_node(pods, situation.node_name, nodes)
+        if not stranded:
+            return Satisfied("every pod finds another node")
+        return _blocked(
+            [f"{each.pod} has nowhere to go ({each.why})" for each in stranded],
+            ["make room, or let the pods wait for this node to come back: --ignore drain/placement"],
+        )
+
+
+class Losses(BeforeDrain, Finding):
+    """The operator knows what draining the node loses or interrupts although no rule forbids it."""
+
+    name = "drain/losses"
+    title = "Tell what the drain interrupts"
+    tries_evictions = True
+
+    def find(self, situation: Situation) -> Verdict:
+        """Data on the node, Jobs, replicas, rollouts, sessions. Only ever a warning."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        losses = forecast.losses(pods, situation.node_name, situation.cluster.drain)
+        return Satisfied(_several(losses), warning=True) if losses else Satisfied("nothing")
+
+
+class Evictable(BeforeDrain):
+    """At this moment every pod of the node may be evicted."""
+
+    name = "drain/evictable"
+    title = "Wait until the pods may leave"
+    tries_evictions = True
+    deadline = 600.0
+
+    def check(self, situation: Situation) -> Verdict:
+        """The API server's answers to evictions that are not meant, asked anew: budgets change during a run."""
+        pods = self.pods_to_move(situation)
+        if not isinstance(pods, Pods):
+            return pods
+        options, node = situation.cluster.drain, situation.node_name
+        fatal = (*forecast.unmanaged(pods, node, options), *forecast.emptydir(pods, node, options))
+        blocks = forecast.blocks(pods, node, options)
+        lasting = [block for block in blocks if not block.passing]
+        if fatal or lasting:
+            return _blocked(
+                [*(f"{each.pod} {each.reason}" for each in fatal), *(block.reason for block in lasting)],
+                [*(each.remedy for each in fatal), *(block.remedy for block in lasting)],
+            )
+        if blocks:
+            return Needed(_several([block.reason for block in blocks]))
+        return Satisfied(f"{len(forecast.moving(pods, node))} pods may leave")
+
+
+def _fatal(fatal: Sequence[Fatal], first: str) -> Blocked | None:
+    if not fatal:
+        return None
+    return _blocked([f"{each.pod} {each.reason}" for each in fatal], [first, *(each.remedy for each in fatal)])
+
+
+def _blocked(reasons: Sequence[str], remedies: Sequence[str]) -> Blocked:
+    return Blocked(_several(reasons), "; or ".join(dict.fromkeys(remedies)))
+
+
+def _several(reasons: Sequence[str]) -> str:
+    more = len(reasons) - _SHOWN
+    told = "; ".join(reasons[:_SHOWN])
+    return f"{told}; and {more} more: see clusterctl forecast" if more > 0 else told

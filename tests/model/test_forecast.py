@@ -1,0 +1,253 @@
+"""What draining a node would meet: budgets, losses, time, from pods as they were seen."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clusterctl.model.drain import DrainOptions
+from clusterctl.model.forecast import blocks, forecast, losses, moving, seconds, waits, without_a_node
+from clusterctl.model.pods import Around, Budget, Owner, Pinned, PodFacts, Pods, Refusal, Replicas
+from tests.builders import make_budget, make_node, make_pod
+
+PLAIN = DrainOptions()
+HELD = Refusal(429, "The disruption budget web needs 2 healthy pods and has 2 currently", by_budget=True)
+NODES = {"w1": make_node("w1"), "w2": make_node("w2")}
+SET = Owner("StatefulSet", "db", "uid-db")
+JOB = Owner("Job", "train", "uid-train", api_version="batch/v1")
+
+
+def held(budget: Budget, *more: PodFacts, refusal: Refusal = HELD, **changes: Any) -> Pods:
+    """One pod of w1 that the API server refuses to evict."""
+    pod = make_pod(**changes)
+    return Pods((pod, *more), (budget,), {str(pod): refusal})
+
+
+# The budget, and what is said of it, of the way out, and of whether it may pass.
+BUDGETS: list[tuple[Budget, str, str, bool]] = [
+    (
+        make_budget(disruptions_allowed=0, desired_healthy=2, counted=True),
+        "shop/web-1: the budget shop/web can never allow an eviction: it wants 2 of 2 pods healthy",
+        "raise the replicas: kubectl -n shop scale deployment/web --replicas=3; or relax the budget: kubectl -n shop "
+        """patch pdb web --type=merge -p '{"spec":{"minAvailable":null,"maxUnavailable":1}}'""",
+        False,
+    ),
+    (
+        make_budget(disruptions_allowed=0, desired_healthy=2),
+        "can never allow",
+        "relax the budget: kubectl",
+        False,
+    ),
+    (
+        make_budget(disruptions_allowed=0, desired_healthy=2, keeper=Owner("CephCluster", "rook", "u")),
+        "can never allow an eviction: it wants 2 of 2 pods healthy; CephCluster rook keeps it so",
+        "kubectl -n shop describe pdb web",
+        True,
+    ),
+    (
+        make_budget(disruptions_allowed=0, current_healthy=1),
+        "allows no eviction at the moment: 1 of 2 pods are healthy, 1 have to be; 1 pods are missing",
+        "kubectl -n shop describe pdb web",
+        True,
+    ),
+    (
+        make_budget(disruptions_allowed=0),
+        "2 of 2 pods are healthy, 1 have to be; The disruption budget web needs",
+        "kubectl -n shop describe pdb web",
+        True,
+    ),
+    (make_budget(up_to_date=False), "have not been counted since it was changed", "kube-controller-manager", True),
+]
+
+
+@pytest.mark.parametrize(("budget", "reason", "remedy", "passing"), BUDGETS)
+def test_budgets(budget: Budget, reason: str, remedy: str, passing: bool) -> None:
+    """What never allows an eviction, what does not at the moment, and what to do about either."""
+    (block,) = blocks(held(budget), "w1", PLAIN)
+
+    assert reason in block.reason
+    assert remedy in block.remedy
+    assert block.passing is passing
+
+
+def test_pods_that_are_not_ready_are_named() -> None:
+    """The way out of a budget with nothing left is to mend them."""
+    ill = make_pod("web-2", "w2", ready=False, problem="ImagePullBackOff: no such image")
+    waiting = make_pod("web-3", "", ready=False, phase="Pending")
+
+    (block,) = blocks(
+        held(make_budget(disruptions_allowed=0, current_healthy=1, expected_pods=3), ill, waiting), "w1", PLAIN
+    )
+
+    assert "shop/web-2 on w2 is not ready (ImagePullBackOff: no such image)" in block.reason
+    assert "shop/web-3 on no node is not ready (Pending)" in block.reason
+    assert "missing" not in block.reason
+    assert block.remedy.endswith("kubectl -n shop describe pod web-2")
+
+
+def test_two_budgets_on_one_pod_are_for_ever() -> None:
+    """The API server cannot decide; one of them has to go."""
+    pod = make_pod()
+    refusal = Refusal(500, "This pod has more than one PodDisruptionBudget", by_budget=True)
+
+    (block,) = blocks(Pods((pod,), (make_budget("a"), make_budget("b")), {str(pod): refusal}), "w1", PLAIN)
+
+    assert "the budgets a and b both cover it" in block.reason
+    assert block.remedy == "leave one of them: kubectl -n shop delete pdb b"
+    assert not block.passing
+
+
+@pytest.mark.parametrize(("status", "passing"), [(403, False), (429, True)])
+def test_other_refusals_repeat_what_the_api_server_says(status: int, passing: bool) -> None:
+    """A webhook, for example; kubectl tries again after 429 alone."""
+    refusal = Refusal(status, 'admission webhook "x" denied the request: not now')
+
+    (block,) = blocks(held(make_budget(), refusal=refusal), "w1", PLAIN)
+
+    assert 'refuses the eviction: admission webhook "x" denied' in block.reason
+    assert block.passing is passing
+
+
+def test_pods_that_the_same_budget_holds_are_told_together() -> None:
+    """One budget is one trouble, however many pods it holds."""
+    pods = tuple(make_pod(f"web-{number}") for number in range(5))
+    budget = make_budget(disruptions_allowed=0, desired_healthy=5, expected_pods=5)
+
+    (block,) = blocks(Pods(pods, (budget,), {str(pod): HELD for pod in pods}), "w1", PLAIN)
+
+    assert block.reason.startswith("shop/web-0, shop/web-1, shop/web-2 and 2 more: ")
+    assert len(block.pods) == 5
+
+
+def test_who_deletes_pods_asks_no_budget() -> None:
+    """As ``kubectl drain --disable-eviction``."""
+    pods = held(make_budget(disruptions_allowed=0))
+
+    assert blocks(pods, "w1", DrainOptions(disable_eviction=True)) == ()
+    assert waits(pods, "w1", DrainOptions(disable_eviction=True)) == ()
+
+
+def test_pods_that_leave_in_turns() -> None:
+    """Each alone may leave; together they are more than the budget lets go."""
+    pods = Pods(tuple(make_pod(f"web-{number}") for number in range(3)), (make_budget(),))
+
+    (wait,) = waits(pods, "w1", PLAIN)
+
+    assert wait.turns == 3
+    assert str(wait) == "3 pods leave in turns, 1 at a time, as the budget shop/web says"
+    assert waits(replace(pods, budgets=(make_budget(disruptions_allowed=3),)), "w1", PLAIN) == ()
+    assert waits(replace(pods, pods=(pods.pods[0], replace(pods.pods[1], ready=False))), "w1", PLAIN) == ()
+
+
+@pytest.mark.parametrize(
+    ("pods", "options", "expected"),
+    [
+        ((), PLAIN, 0),
+        ((make_pod("a", grace=5), make_pod("b", grace=60)), PLAIN, 2 * 60 + 10),
+        ((make_pod("a", labels={}, grace=5), make_pod("b", labels={}, grace=60)), PLAIN, 60),
+        ((make_pod("a", labels={}, grace=60),), DrainOptions(grace_period=3), 3),
+        ((make_pod("a", grace=60, terminating=True),), PLAIN, 0),
+        ((make_pod("a", grace=60, controller=Owner("DaemonSet", "d", "u")),), PLAIN, 0),
+    ],
+)
+def test_how_long_a_drain_may_take(pods: tuple[PodFacts, ...], options: DrainOptions, expected: float) -> None:
+    """The longest grace period, or the turns of a budget with a successor that starts in between."""
+    assert seconds(Pods(pods, (make_budget(),)), "w1", options) == expected
+
+
+LOSSES: list[tuple[Pods, DrainOptions, tuple[str, ...]]] = [
+    (Pods((make_pod("a"), make_pod("b", "w2"))), PLAIN, ()),
+    (
+        Pods((make_pod("a", host_paths=("/srv/data",)), make_pod("b", "w2"))),
+        PLAIN,
+        ("shop/a leaves its data in /srv/data of the node behind",),
+    ),
+    (
+        Pods((make_pod("a", empty_dirs=("cache",)), make_pod("b", "w2"))),
+        DrainOptions(delete_emptydir_data=True),
+        ("shop/a loses what its emptyDir cache holds",),
+    ),
+    (Pods((make_pod("a", empty_dirs=("cache",)), make_pod("b", "w2"))), PLAIN, ()),
+    (
+        Pods((make_pod("a", controller=None),)),
+        DrainOptions(force=True),
+        ("shop/a is deleted for good: nobody makes it again",),
+    ),
+    (Pods((make_pod("a", controller=JOB),)), PLAIN, ("shop/a of the Job train starts again from zero",)),
+    (Pods((make_pod("a", controller=JOB, phase="Succeeded"),)), PLAIN, ()),
+    (
+        Pods((make_pod("a"),)),
+        PLAIN,
+        ("Deployment shop/web has one replica: it is interrupted until another one is ready",),
+    ),
+    (
+        Pods((make_pod("db-0", controller=SET),)),
+        PLAIN,
+        ("StatefulSet shop/db has one replica: it is interrupted until another one is ready",),
+    ),
+    (
+        Pods((make_pod("a"), make_pod("b"))),
+        PLAIN,
+        ("all 2 pods of Deployment shop/web are on this node: it is interrupted",),
+    ),
+    (Pods((make_pod("a"), make_pod("b")), (make_budget(),)), PLAIN, ()),
+    (
+        Pods((make_pod("a"),), around=Around({"shop/Deployment/web": Replicas(3, "1 of 3 pods are up to date")})),
+        PLAIN,
+        (
+            "all 1 pods of Deployment shop/web are on this node: it is interrupted",
+            "Deployment shop/web is being rolled out: 1 of 3 pods are up to date",
+        ),
+    ),
+    (
+        Pods((make_pod("a"), make_pod("b", "w2")), around=Around(pinned=(Pinned("shop", "web", {"app": "web"}),))),
+        PLAIN,
+        ("clients of the Service shop/web are pinned to shop/a by ClientIP: their sessions end",),
+    ),
+    (
+        Pods((make_pod("a"), make_pod("b", "w2")), around=Around(pinned=(Pinned("shop", "db", {"app": "db"}),))),
+        PLAIN,
+        (),
+    ),
+]
+
+
+@pytest.mark.parametrize(("pods", "options", "expected"), LOSSES)
+def test_losses(pods: Pods, options: DrainOptions, expected: tuple[str, ...]) -> None:
+    """What no rule of kubectl mentions."""
+    assert losses(pods, "w1", options) == expected
+
+
+def test_who_moves() -> None:
+    """Not what stays, not what has ended or is on its way out; bare pods find no successor to place."""
+    bare, full = make_pod("bare", controller=None), make_pod("cached", empty_dirs=("cache",))
+    pods = Pods(
+        (
+            bare,
+            full,
+            make_pod("daemon", controller=Owner("DaemonSet", "d", "u")),
+            make_pod("static", mirror=True),
+            make_pod("done", phase="Succeeded"),
+            make_pod("going", terminating=True),
+            make_pod("elsewhere", "w2"),
+        )
+    )
+
+    assert moving(pods, "w1") == (bare, full)
+    assert [each.pod for each in without_a_node(pods, "w1", {"w1": make_node("w1")})] == [full]
+
+
+def test_a_forecast_has_everything() -> None:
+    """Blocks, what kubectl's rules keep, and what has nowhere to go are told beside each other."""
+    pod, bare = make_pod(empty_dirs=("cache",), scheduling={"nodeSelector": {"disk": "ssd"}}), make_pod("bare")
+    bare = replace(bare, controller=None, labels={})
+    budget = make_budget(disruptions_allowed=0, desired_healthy=2)
+
+    found = forecast(Pods((pod, bare), (budget,), {str(pod): HELD}), "w1", NODES, PLAIN)
+
+    assert (found.node, found.moving, found.seconds) == ("w1", (pod, bare), 30)
+    assert [each.pod.name for each in found.unmanaged] == ["bare"]
+    assert [each.pod.name for each in found.emptydir] == ["web-1"]
+    assert [each.pods for each in found.blocks] == [(pod,)]
+    assert [each.pod.name for each in found.stranded] == ["web-1"]
+    assert found.waits == ()

@@ -1,0 +1,193 @@
+"""What is in the way of a drain: each finding, and the wait right before it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clusterctl.engine.view import View
+from clusterctl.model.facts import ClusterFacts
+from clusterctl.model.pods import Around, Owner, Pods, Refusal
+from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
+from clusterctl.steps import drain
+from clusterctl.steps.finding import Finding
+from clusterctl.steps.step import Step
+from tests.builders import make_budget, make_facts, make_inventory, make_node, make_pod, make_situation
+from tests.simulation import FakeClock, World
+
+OLD = ClusterFacts("1.36.3", {"w1": make_node("w1", kubelet_version="1.35.4"), "w2": make_node("w2")})
+BESIDE = make_pod("web-2", "w2")
+HELD = {"shop/web-1": Refusal(429, "The disruption budget web holds", by_budget=True)}
+NEVER = Pods((make_pod(), BESIDE), (make_budget(disruptions_allowed=0, desired_healthy=2),), HELD)
+NOT_NOW = Pods(
+    (make_pod(), replace(BESIDE, ready=False)), (make_budget(disruptions_allowed=0, current_healthy=1),), HELD
+)
+FREE = Pods((make_pod(), BESIDE), (make_budget(),))
+BARE = Pods((make_pod("debug", controller=None), BESIDE))
+CACHED = Pods((make_pod(empty_dirs=("cache",)), BESIDE))
+HOMELESS = Pods((make_pod(scheduling={"nodeSelector": {"disk": "ssd"}}), BESIDE))
+TURNS = Pods((make_pod(), make_pod("web-3"), BESIDE), (make_budget(),))
+DAEMON = Pods((make_pod("flannel", controller=Owner("DaemonSet", "flannel", "u")),))
+MANY = Pods(tuple(make_pod(f"debug-{number}", controller=None) for number in range(5)))
+JOB = Pods((make_pod(controller=Owner("Job", "train", "u")),))
+FORCED = "  drain: {force: true, delete_emptydir_data: true}\n"
+
+CASES: list[tuple[Step, Pods, str, type, str]] = [
+    (drain.Budgets(), FREE, "", Satisfied, "1 pods may leave"),
+    (drain.Budgets(), TURNS, "", Satisfied, "2 pods leave in turns, 1 at a time, as the budget shop/web says"),
+    (drain.Budgets(), NEVER, "", Blocked, "the budget shop/web can never allow an eviction"),
+    (drain.Budgets(), NOT_NOW, "", Blocked, "allows no eviction at the moment"),
+    (drain.Budgets(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, "~no budget is asked"),
+    (drain.Unmanaged(), FREE, "", Satisfied, "every pod has a controller"),
+    (drain.Unmanaged(), BARE, "", Blocked, "shop/debug has no controller"),
+    (drain.Unmanaged(), CACHED, "", Satisfied, ""),
+    (drain.Unmanaged(), BARE, FORCED, Satisfied, ""),
+    (drain.Unmanaged(), MANY, "", Blocked, "shop/debug-2 has no controller; and 2 more: see clusterctl forecast"),
+    (drain.EmptyDir(), FREE, "", Satisfied, "none"),
+    (drain.EmptyDir(), CACHED, "", Blocked, "shop/web-1 keeps data in emptyDir cache"),
+    (drain.EmptyDir(), BARE, "", Satisfied, ""),
+    (drain.EmptyDir(), CACHED, FORCED, Satisfied, ""),
+    (drain.Placement(), FREE, "", Satisfied, "every pod finds another node"),
+    (drain.Placement(), HOMELESS, "", Blocked, "shop/web-1 has nowhere to go (w2: without the label disk=ssd)"),
+    (drain.Losses(), FREE, "", Satisfied, "nothing"),
+    (drain.Losses(), JOB, "", Satisfied, "~shop/web-1 of the Job train starts again from zero"),
+    (drain.Losses(), BARE, FORCED, Satisfied, "~shop/debug is deleted for good"),
+    (drain.Evictable(), FREE, "", Satisfied, "1 pods may leave"),
+    (drain.Evictable(), TURNS, "", Satisfied, "2 pods may leave"),
+    (drain.Evictable(), DAEMON, "", Satisfied, "0 pods may leave"),
+    (drain.Evictable(), NOT_NOW, "", Needed, "allows no eviction at the moment"),
+    (drain.Evictable(), NEVER, "", Blocked, "can never allow an eviction"),
+    (drain.Evictable(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, ""),
+    (drain.Evictable(), BARE, "", Blocked, "has no controller"),
+    (drain.Evictable(), CACHED, "", Blocked, "emptyDir"),
+    (drain.Evictable(), HOMELESS, "", Satisfied, ""),
+]
+
+
+def situation(pods: Pods | None, extra: str = "", *, host: str = "w1", api: ClusterFacts | None = OLD) -> Situation:
+    """A worker whose kubelet is older than wanted, and these pods."""
+    return replace(make_situation(host, api=api, extra=extra), pods=pods)
+
+
+@pytest.mark.parametrize(("step", "pods", "extra", "kind", "text"), CASES)
+def test_what_is_in_the_way(step: Step, pods: Pods, extra: str, kind: type, text: str) -> None:
+    """A tilde marks a warning; what blocks says what to do."""
+    verdict = step.check(situation(pods, extra))
+
+    assert isinstance(verdict, kind)
+    said = verdict.note if isinstance(verdict, Satisfied) else verdict.reason
+    assert text.removeprefix("~") in said
+    if isinstance(verdict, Satisfied):
+        assert verdict.warning is text.startswith("~")
+    if isinstance(verdict, Blocked):
+        assert verdict.resolution
+
+
+STEPS: tuple[Step, ...] = tuple({case[0].name: case[0] for case in CASES}.values())
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_hosts_that_are_not_drained_are_left_alone(step: Step) -> None:
+    """A kubelet at the wanted version or newer, and a host that is no node, are of no interest, nor asked about."""
+    for version in ("1.36.3", "1.36.10", "1.37.0"):
+        whole = replace(OLD, nodes={"w1": make_node("w1", kubelet_version=version)})
+        assert isinstance(step.check(situation(NEVER, api=whole)), Satisfied)
+        assert not step.looks_ahead(situation(NEVER, api=whole))
+    assert isinstance(step.check(situation(NEVER, api=replace(OLD, nodes={}))), Satisfied)
+    silent = replace(OLD, nodes={"w1": make_node("w1", kubelet_version="")})
+    assert isinstance(step.check(situation(NEVER, api=silent)), Satisfied)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_nothing_is_said_without_the_api(step: Step) -> None:
+    """An API that does not answer is no reason to drain."""
+    blind = replace(situation(None, api=None), api_problem="it starts")
+
+    verdict = step.check(blind)
+
+    assert isinstance(verdict, Unknown)
+    assert verdict.reason == "it starts"
+    assert not step.looks_ahead(blind)
+
+
+@pytest.mark.parametrize(
+    ("step", "flag"),
+    [(drain.Unmanaged(), "--force"), (drain.EmptyDir(), "--delete-emptydir-data"), (drain.Placement(), "--ignore")],
+)
+def test_the_flag_that_overrides_is_named(step: Step, flag: str) -> None:
+    """Where going on is safe for who knows what he does, the way to say so is told."""
+    pods = {"drain/unmanaged": BARE, "drain/emptydir": CACHED, "drain/placement": HOMELESS}[step.name]
+
+    verdict = step.check(situation(pods))
+
+    assert isinstance(verdict, Blocked)
+    assert flag in verdict.resolution
+
+
+def test_only_findings_can_be_ignored() -> None:
+    """What waits right before the drain has no way round it."""
+    assert {step.name for step in STEPS if not isinstance(step, Finding)} == {"drain/evictable"}
+
+
+class Watched(World):
+    """Counts what is asked."""
+
+    asked: list[tuple[str, ...]]
+
+    def look_around(self, pods: Pods) -> Around:
+        """Once for all nodes."""
+        self.asked.append(("around",))
+        return super().look_around(pods)
+
+    def try_evictions(self, pods: Any) -> Any:
+        """For each node of its own."""
+        self.asked.append(tuple(pod.name for pod in pods))
+        return super().try_evictions(pods)
+
+
+def test_evictions_are_asked_for_the_node_alone_and_again_after_a_change() -> None:
+    """What one host's look has read serves the others until somebody changes something."""
+    inventory = make_inventory()
+    world = Watched(inventory, api=OLD, pods=replace(NOT_NOW, refusals={}))
+    world.asked = []
+    world.hosts["cp1"] = make_facts("cp1", paths=frozenset({ADMIN_CONF}))
+    clock = FakeClock()
+    view = View(inventory, world, clock, lambda *waiting: None)
+
+    def look(host: str, max_age: float = float("inf")) -> Situation:
+        return view.look_ahead(view.situation(inventory.host(host), api=True, pods=True), max_age=max_age)
+
+    assert isinstance(drain.Evictable().check(look("w1")), Needed)
+    look("w1")
+    look("w2")
+    assert world.asked == [("around",), ("web-1",), ("web-2",)]
+    clock.sleep(1)
+    look("w1", max_age=5)
+    assert len(world.asked) == 3
+    look("w1", max_age=0.5)
+    assert world.asked[3:] == [("around",), ("web-1",)]
+    world.pods = FREE
+    clock.sleep(1)
+    view.changed(())
+    clock.sleep(1)
+    assert isinstance(drain.Evictable().check(look("w1")), Satisfied)
+
+
+def test_an_api_that_fails_in_the_middle_of_a_look_is_told() -> None:
+    """The steps then say what they say of an API that does not answer."""
+    from clusterctl.errors import KubernetesError
+
+    class Failing(World):
+        def try_evictions(self, pods: Any) -> Any:
+            raise KubernetesError("the API server went away")
+
+    inventory = make_inventory()
+    world = Failing(inventory, api=OLD, pods=FREE)
+    world.hosts["cp1"] = make_facts("cp1", paths=frozenset({ADMIN_CONF}))
+    view = View(inventory, world, FakeClock(), lambda *waiting: None)
+
+    found = view.look_ahead(view.situation(inventory.host("w1"), api=True, pods=True))
+
+    assert (found.api, found.pods, found.api_problem) == (None, None, "the API server went away")
+    assert found.api_silent is False or isinstance(drain.Budgets().check(found), Unknown)
