@@ -14,6 +14,8 @@ from clusterctl.model.survey import EndpointFact, Fsync, Survey
 from clusterctl.steps.preflight_identity import DISKS
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
+PAUSES = {"1.34": "registry.k8s.io/pause:3.10.1", "1.35": "registry.k8s.io/pause:3.10.1", "1.36": PAUSE}
+"""The pause image of each minor, as kubeadm names it."""
 
 DATA = Path(__file__).parent / "data"
 PATCHES = DATA / "patches"
@@ -44,7 +46,7 @@ VIRTUAL = f"  virtual_ip: {VIRTUAL_IP}\n"
 _INVENTORY = """\
 cluster:
   name: demo
-  kubernetes: 1.36.3
+  kubernetes: {kubernetes}
   endpoint: {endpoint}
 {extra}
 hosts:
@@ -54,7 +56,7 @@ hosts:
 """
 
 
-def make_inventory(extra: str = "", *, control_planes: int = 1) -> Inventory:
+def make_inventory(extra: str = "", *, control_planes: int = 1, kubernetes: str = "1.36.3") -> Inventory:
     """Control planes, and two workers; ``extra`` are more lines of the key ``cluster``."""
     planes = "\n".join(
         f"  - {{name: cp{number}, address: 192.0.2.{10 + number}, role: control-plane}}"
@@ -62,7 +64,7 @@ def make_inventory(extra: str = "", *, control_planes: int = 1) -> Inventory:
     )
     virtual = "virtual_ip:" in extra
     endpoint = f"{VIRTUAL_IP}:8443" if virtual else "192.0.2.11:6443"
-    return parse_inventory(_INVENTORY.format(endpoint=endpoint, extra=extra, planes=planes))
+    return parse_inventory(_INVENTORY.format(endpoint=endpoint, extra=extra, planes=planes, kubernetes=kubernetes))
 
 
 def make_facts(name: str = "cp1", **changes: Any) -> HostFacts:

@@ -42,11 +42,22 @@ from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
+from clusterctl.model.versions import at_least, minor, minor_text
 from clusterctl.render import Script
-from clusterctl.steps import control_plane, kubeadm, network, packages, preflight, runtime, upgrade_snapshot
+from clusterctl.steps import (
+    control_plane,
+    kubeadm,
+    network,
+    packages,
+    preflight,
+    runtime,
+    upgrade_node,
+    upgrade_snapshot,
+    upgrading,
+)
 from clusterctl.steps.os import MODULES, sysctls
 from clusterctl.steps.step import ClusterApi, Machine, Saved, Tools
-from tests.builders import PAUSE, make_facts, make_node, make_survey
+from tests.builders import PAUSES, make_facts, make_node, make_survey
 
 Fault = Literal[
     "fails",
@@ -66,6 +77,7 @@ _LOOKS = 3
 
 
 SWAP = "/swapfile"
+OPERATOR = "ada@desk"
 FSTAB = {"/etc/fstab": FileFact(f"UUID=1 / ext4 errors=remount-ro 0 1\n{SWAP} none swap sw 0 0\n", "644")}
 
 
@@ -119,7 +131,11 @@ class World:
 
     def __post_init__(self) -> None:
         if not self.hosts:
-            self.hosts = {host.name: make_facts(host.name, swaps=(SWAP,), files=FSTAB) for host in self.inventory.hosts}
+            available = (f"{self.inventory.cluster.kubernetes}-1.1",)
+            self.hosts = {
+                host.name: make_facts(host.name, swaps=(SWAP,), files=FSTAB, available=available)
+                for host in self.inventory.hosts
+            }
         self._fresh = dict(self.hosts)
 
     def act(self, host: str, name: str, effect: Callable[[], None], half: Callable[[], None] = lambda: None) -> None:
@@ -479,6 +495,7 @@ def _rebooted(facts: HostFacts, fresh: HostFacts) -> HostFacts:
         swaps=tuple(line.split()[0] for line in lines("/etc/fstab") if " swap " in line),
         modules=fresh.modules | set(lines("/etc/modules-load.d/kubernetes.conf")),
         sysctls={**fresh.sysctls, **sysctls},
+        paths=frozenset(path for path in facts.paths if not path.startswith("/run/")),
         services=services,
         containerd_config=facts.containerd_config if runtime and runtime.active == "active" else "",
         haproxy_unused=None if facts.haproxy_unused is None else frozenset(),
@@ -510,18 +527,41 @@ def _swap_off(world: World, host: Host, script: Script) -> None:
 
 
 def _kubernetes(world: World, host: Host, script: Script) -> None:
-    installed = {name: Package("1.36.3-1.1", held=True, intact=True) for name in packages.KUBERNETES}
+    _install(world, host, *packages.KUBERNETES)
     _host(
         world,
         host,
-        packages={**world.hosts[host.name].packages, **installed},
         services=_services(world, host, kubelet_service=_kubelet(joined=False)),
-        images=(PAUSE,),
         available=None,
     )
 
 
+def _install(world: World, host: Host, *names: str, intact: bool = True) -> None:
+    """Packages at the wanted version; of kubeadm, the images that it names from now on as well."""
+    version = world.inventory.cluster.kubernetes
+    found = {name: Package(f"{version}-1.1", held=intact, intact=intact) for name in names}
+    _host(world, host, packages={**world.hosts[host.name].packages, **found})
+    if "kubeadm" in names:
+        _host(world, host, images=(PAUSES[minor_text(version)],))
+
+
+def _manifests(world: World, host: Host, version: str = "", *components: str) -> None:
+    """The host's manifests name these components at this version, and the kubelet runs them."""
+    version = version or world.inventory.cluster.kubernetes
+    images = {name: f"registry.k8s.io/{name}:v{version}" for name in components or upgrading.COMPONENTS}
+    pods = {"etcd": "registry.k8s.io/etcd:3.6.8-0", **world.hosts[host.name].static_pods, **images}
+    _host(world, host, static_pods=pods)
+    assert world.api is not None
+    named = {f"{name}-{host.name}": image for name, image in pods.items()}
+    world.api = replace(
+        world.api,
+        static_pods={**world.api.static_pods, **dict.fromkeys(named, True)},
+        static_pod_images={**world.api.static_pod_images, **named},
+    )
+
+
 def _init(world: World, host: Host, script: Script) -> None:
+    version = world.inventory.cluster.kubernetes
     _written(
         world,
         host,
@@ -531,11 +571,14 @@ def _init(world: World, host: Host, script: Script) -> None:
     )
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
-    _host(world, host, static_pods=_static_pods(world))
     _etcd_of(world, host)
     world.api = ClusterFacts(
-        version="1.36.3",
-        nodes={host.name: make_node(host.name, control_plane=True, ready=False, reason="no network plugin")},
+        version=version,
+        nodes={
+            host.name: make_node(
+                host.name, control_plane=True, ready=False, reason="no network plugin", kubelet_version=version
+            )
+        },
         workloads={
             "kube-system/DaemonSet/kube-proxy": Workload("DaemonSet", "kube-system", "kube-proxy", 1, 1, ()),
             "kube-system/Deployment/coredns": Workload("Deployment", "kube-system", "coredns", 2, 2, ()),
@@ -548,14 +591,8 @@ def _init(world: World, host: Host, script: Script) -> None:
             for each in yaml.safe_load_all(file.content)
             if each["kind"] != "InitConfiguration"
         },
-        static_pods={f"{name}-{host.name}": True for name in control_plane.STATIC_PODS},
     )
-
-
-def _static_pods(world: World) -> dict[str, str]:
-    """What the manifests of a new control plane name."""
-    tags = dict.fromkeys(control_plane.STATIC_PODS, f"v{world.inventory.cluster.kubernetes}") | {"etcd": "3.6.8-0"}
-    return {name: f"registry.k8s.io/{name}:{tag}" for name, tag in tags.items()}
+    _manifests(world, host)
 
 
 def _etcd_of(world: World, *joined: Host) -> None:
@@ -582,12 +619,12 @@ def _join_control_plane(world: World, host: Host, script: Script) -> None:
         host,
         script,
         paths=world.hosts[host.name].paths | {*control_plane.MANIFESTS, ADMIN_CONF, preflight.ETCD_DATA},
-        static_pods=_static_pods(world),
     )
     _join(world, host, script)
-    nodes = {**world.api.nodes, host.name: make_node(host.name, control_plane=True)}
-    pods = {**world.api.static_pods, **{f"{name}-{host.name}": True for name in control_plane.STATIC_PODS}}
-    world.api = replace(world.api, nodes=nodes, static_pods=pods)
+    node = replace(world.api.nodes[host.name], control_plane=True)
+    world.api = replace(world.api, nodes={**world.api.nodes, host.name: node})
+    nodes = world.api.nodes
+    _manifests(world, host)
     _etcd_of(world, *(each for each in world.inventory.control_planes if each.name in nodes))
 
 
@@ -602,7 +639,8 @@ def _join(world: World, host: Host, script: Script) -> None:
     _host(world, host, paths=world.hosts[host.name].paths | {preflight.KUBELET_CONF})
     files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
-    world.api = replace(world.api, nodes={**world.api.nodes, host.name: make_node(host.name)})
+    node = make_node(host.name, kubelet_version=world.inventory.cluster.kubernetes)
+    world.api = replace(world.api, nodes={**world.api.nodes, host.name: node})
 
 
 def _encryption_key(world: World, host: Host, script: Script) -> None:
@@ -672,6 +710,67 @@ def _snapshot_kept(world: World, host: Host, script: Script) -> None:
     world.saved.pop(host.name, None)
 
 
+def _kubeadm_acts(world: World, host: Host) -> str:
+    """What kubeadm itself insists on: its own minor, and that of the cluster at most one behind."""
+    wanted = world.inventory.cluster.kubernetes
+    version = upgrading.installed(world.hosts[host.name], "kubeadm")
+    assert at_least(version, wanted)
+    assert minor(version) == minor(wanted), f"{host.name}: kubeadm {version} for {wanted}"
+    assert world.api is not None
+    return wanted
+
+
+def _cluster_version(world: World) -> str:
+    assert world.api is not None
+    return str(world.api.settings["ClusterConfiguration"]["kubernetesVersion"]).removeprefix("v")
+
+
+def _upgrade_apply(world: World, host: Host, script: Script) -> None:
+    """The control plane, then kubeadm's configuration; with one control plane the API is silent for a while."""
+    wanted = _kubeadm_acts(world, host)
+    assert world.api is not None
+    assert minor(wanted)[1] - minor(_cluster_version(world))[1] <= 1
+    assert not all(node.unschedulable for node in world.api.nodes.values())
+    _manifests(world, host)
+    kept = {**world.api.settings["ClusterConfiguration"], "kubernetesVersion": f"v{wanted}"}
+    settings = {**world.api.settings, "ClusterConfiguration": kept}
+    world.api = replace(world.api, version=wanted, settings=settings)
+    if len(world.inventory.control_planes) == 1:
+        world.api_starts = _LOOKS
+    _upgraded(world, host, script)
+
+
+def _upgrade_node(world: World, host: Host, script: Script) -> None:
+    wanted = _kubeadm_acts(world, host)
+    assert at_least(_cluster_version(world), wanted)
+    if host.role == "control-plane":
+        _manifests(world, host)
+    _upgraded(world, host, script)
+
+
+def _upgraded(world: World, host: Host, script: Script) -> None:
+    _written(world, host, script, paths=world.hosts[host.name].paths | {upgrade_node.BACKUPS})
+
+
+def _half_upgraded(world: World, host: Host, script: Script) -> None:
+    """A power cut after the first component, which the kubelet starts."""
+    if host.role == "control-plane":
+        _manifests(world, host, world.inventory.cluster.kubernetes, "kube-apiserver")
+
+
+def _new_kubelet(world: World, host: Host, script: Script) -> None:
+    """A kubelet of another minor on a node that was not drained, or with the flags of an older kubeadm, would break."""
+    facts, wanted = world.hosts[host.name], world.inventory.cluster.kubernetes
+    assert world.api is not None
+    node = world.api.nodes[host.name]
+    if minor(node.kubelet_version) != minor(wanted):
+        assert node.unschedulable, f"{host.name} is not cordoned"
+        assert not leaving(world.pods, host.name, world.inventory.cluster.drain).evicted, f"{host.name} is not drained"
+    assert at_least((facts.file(upgrading.MARK) or "").strip(), wanted), f"{host.name} has old flags"
+    _install(world, host, "kubelet", "kubectl")
+    world.api = replace(world.api, nodes={**world.api.nodes, host.name: replace(node, kubelet_version=wanted)})
+
+
 _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "os/swap-off": _swap_off,
     "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
@@ -702,6 +801,19 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "workers/join": _join,
     "upgrade/snapshot": _snapshot,
     "upgrade/snapshot-kept": _snapshot_kept,
+    "upgrade/repository": lambda world, host, script: _written(world, host, script),
+    "upgrade/kubeadm": lambda world, host, script: _install(world, host, "kubeadm"),
+    "upgrade/apply": _upgrade_apply,
+    "upgrade/node": _upgrade_node,
+    "upgrade/packages": lambda world, host, script: _host(
+        world,
+        host,
+        paths=world.hosts[host.name].paths | {upgrading.fitting(world.inventory.cluster.kubernetes)},
+    ),
+    "upgrade/kubelet": _new_kubelet,
+    "upgrade/leftovers": lambda world, host, script: _host(
+        world, host, paths=world.hosts[host.name].paths - {upgrade_node.BACKUPS}
+    ),
 }
 
 
@@ -710,10 +822,12 @@ def _first_file(world: World, host: Host, script: Script) -> None:
     _host(world, host, files={**world.hosts[host.name].files, path: file})
 
 
-def _half_installed(world: World, host: Host, script: Script) -> None:
-    kubeadm = Package("1.36.3-1.1", held=False, intact=False)
-    found = {**world.hosts[host.name].packages, "kubeadm": kubeadm}
-    _host(world, host, packages=found, dpkg_problem="kubeadm is half-configured")
+def _half_installed(name: str) -> Callable[[World, Host, Script], None]:
+    def effect(world: World, host: Host, script: Script) -> None:
+        _install(world, host, name, intact=False)
+        _host(world, host, dpkg_problem=f"{name} is half-configured")
+
+    return effect
 
 
 def _with_paths(*paths: str) -> Callable[[World, Host, Script], None]:
@@ -746,7 +860,11 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "os/sysctl": _written,
     "runtime/containerd": lambda world, host, script: _host(world, host, dpkg_problem="containerd is unpacked"),
     "packages/repository": _with_paths(packages.KEYRING),
-    "packages/kubernetes": _half_installed,
+    "packages/kubernetes": _half_installed("kubeadm"),
+    "upgrade/kubeadm": _half_installed("kubeadm"),
+    "upgrade/apply": _half_upgraded,
+    "upgrade/node": _half_upgraded,
+    "upgrade/kubelet": _half_installed("kubelet"),
     "runtime/config": _first_file,
     "kubeadm/patches": _first_file,
     "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
@@ -772,6 +890,7 @@ def run(playbook: Playbook, world: World, events: list[Event] | None = None) -> 
             world.fetch,
             lambda name: FakeMachine(world, world.inventory.host(name)),
             stopping,
+            OPERATOR,
             archive=FakeArchive(world),
         )
 

@@ -77,7 +77,7 @@ def test_templates_are_named_after_their_step() -> None:
     """Every script template belongs to a step or is a part of others, and none is left over."""
     templates = list(folder("templates").rglob("*.sh.j2"))
     parts = {part for path in templates for part in re.findall(r'{% include "(_\S+)\.sh\.j2" %}', path.read_text())}
-    names = {step.name for step in CATALOGUE} | parts | {"_script", "facts", "glance", "operator", "survey"}
+    names = {step.name for step in CATALOGUE} | parts | {"_script", "facts", "glance", "operator", "survey", "versions"}
     names.add("control-plane/upload-certs")  # The part of control-plane/join that another host runs.
     names.add("upgrade/snapshot-kept")  # The end of upgrade/snapshot.
 

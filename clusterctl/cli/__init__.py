@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Build": {
         "plan": "Show what a playbook would do, and change nothing.",
         "bootstrap": "Make a Kubernetes cluster of the hosts in the inventory.",
+        "upgrade": "Bring the cluster to a new version of Kubernetes.",
         "run": "Run a playbook, or a plan that was saved.",
         "render": "Print what a step would run and write on a host.",
         "steps": "List every step, what it makes true, and what its check looks at.",

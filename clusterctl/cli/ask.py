@@ -13,17 +13,17 @@ def on_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask ``question`` unless ``yes`` answers it already. Raises Refused unless the answer is yes."""
+def confirm(question: str, *, yes: bool, unchanged: str = "Nothing was changed.") -> None:
+    """Ask ``question`` unless ``yes`` answers it already. Raises Refused, with ``unchanged``, for any other answer."""
     if yes:
         return
     if not on_terminal():
         raise Refused(
-            f"{question} Nobody can answer: there is no terminal. Nothing was changed.",
+            f"{question} Nobody can answer: there is no terminal. {unchanged}",
             resolution="use --yes to go on without the question",
         )
     if not click.confirm(question, default=False, prompt_suffix=" ", err=True):
-        raise Refused("The answer was no. Nothing was changed.", resolution="run the command again when you like")
+        raise Refused(f"The answer was no. {unchanged}", resolution="run the command again when you like")
 
 
 def password(name: str) -> Secret:

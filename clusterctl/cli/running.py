@@ -42,13 +42,14 @@ def run_playbook(
     verbose: bool,
     contract: Contract | None = None,
     probes: Sequence[str] | None = None,
+    unchanged: str = "Nothing was changed.",
 ) -> bool:
     """Show the plan, ask, and do it; whether anything was done. ``again`` is the command that goes on after a failure.
 
     With ``probes``, which may be empty, the API endpoint and what they name are watched while it runs.
 
     With a ``contract`` exactly that is done, or nothing. Raises Refused before anything changes when a step is
-    blocked or the answer is no, and what Runner raises.
+    blocked or the answer is no, with ``unchanged`` to say so, and what Runner raises.
     """
     options = [("--limit", word) for word in limit] + [("--ignore", word) for word in ignore]
     options += [("--probe", word) for word in probes or ()]
@@ -60,13 +61,13 @@ def run_playbook(
         contract.agree_with(plan)
     if plan.blocked:
         raise Refused(
-            f"{count(len(plan.blocked), 'finding')} above must be settled first. Nothing was changed.",
+            f"{count(len(plan.blocked), 'finding')} above must be settled first. {unchanged}",
             resolution=f"settle them, then run: {again}",
         )
     if not plan.changes and not plan.unknown:
         return False
     found = () if probes is None else targets(session, probes)
-    confirm(_question(plan, contract), yes=yes)
+    confirm(_question(plan, contract), yes=yes, unchanged=unchanged)
     _act(session, book, plan, found, again=again, log=log, verbose=verbose, contract=contract)
     return True
 

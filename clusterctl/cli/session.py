@@ -140,6 +140,12 @@ class World(Protocol):
     def admin_conf(self, host: Host) -> Secret:
         """The administrator's kubeconfig, read on a control plane. Raises KubernetesError when there is none."""
 
+    def aim(self, inventory: Inventory) -> None:
+        """Look from now on at what matters for ``inventory``, which has the same hosts."""
+
+    def versions(self, host: Host, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        """The versions of these minors in the package source, as ``host`` sees it, and why some cannot be read."""
+
     def fetch(self, source: Source) -> str:
         """Read a manifest. Raises ClusterctlError when it cannot be had, or is another one than its digest says."""
 
@@ -158,7 +164,7 @@ class Session:
         self._world = world
         self._clock = clock or SystemClock()
         self._say: Callable[[Host, str, float], None] = lambda host, why, seconds: None
-        self.view = View(inventory, self, self._clock, lambda *waiting: self._say(*waiting))
+        self.view = self._make_view()
         self.unreached: dict[str, ClusterctlError] = {}
         self._api: Api | None = None
         self._through: Host | None = None
@@ -174,6 +180,29 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _make_view(self) -> View:
+        return View(self.inventory, self, self._clock, lambda *waiting: self._say(*waiting))
+
+    def aim(self, kubernetes: str) -> None:
+        """Go for another version of Kubernetes than the inventory's, and forget what was seen so far."""
+        cluster = self.inventory.cluster.model_copy(update={"kubernetes": kubernetes})
+        self.inventory = self.inventory.model_copy(update={"cluster": cluster})
+        self._world.aim(self.inventory)
+        self.view = self._make_view()
+
+    def a_control_plane(self) -> Host:
+        """The first control plane that was reached. Raises the error of the first one when none was."""
+        reached = self._reached_planes()
+        raise_all({name: error for name, error in self.unreached.items() if not reached})
+        return reached[0]
+
+    def versions(self, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        """The versions of these minors in the package source, as a control plane sees it, and what went wrong."""
+        if not minors:
+            return (), ""
+        with Progress("asking the package source which versions it has"):
+            return self._world.versions(self.a_control_plane(), minors)
 
     def close(self) -> None:
         """Close every connection, and give the operator's lock back."""
@@ -206,6 +235,7 @@ class Session:
         errors = self.try_to_connect()
         reached = [host for host in self.inventory.hosts if host.name not in errors]
         errors |= self._probe(reached)
+        self.unreached = dict(errors)
         return self._facts([host for host in reached if host.name not in errors]), errors
 
     def _probe(self, hosts: Sequence[Host]) -> dict[str, ClusterctlError]:
@@ -282,11 +312,13 @@ class Session:
         return [host for host in self.inventory.control_planes if host.name not in self.unreached]
 
     def _take_lock(self, host: Host) -> None:
-        """Take the operator's lock on a control plane.
+        """Take the operator's lock on a control plane, unless it is ours already.
 
         It is taken on all that are reached, in the inventory's order: two operators who reach one of them in common
         exclude each other, whichever hosts are down.
         """
+        if host.name in self._holds and self._holds[host.name].alive:
+            return
         self._holds[host.name] = self._world.hold(host, run=self._run, operator=operator(), command=this_call())
 
     def _keep_lock(self) -> None:
@@ -314,6 +346,7 @@ class Session:
                 self._world.fetch,
                 lambda name: audited_machine(self._world.machine(self.inventory.host(name)), name, trail),
                 stopping,
+                operator(),
                 Backups(self.inventory.cluster.name),
             )
 

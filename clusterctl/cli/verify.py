@@ -6,20 +6,23 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.options import inventory_option, json_option, sudo_option, this_command
-from clusterctl.cli.session import open_session
+from clusterctl.cli.session import Session, open_session
 from clusterctl.errors import NotVerified
 from clusterctl.report.checks import Checks, checks_json, checks_text
 from clusterctl.report.progress import Progress
 
 # Small, on every registry's mirror, and with what the checks need: a shell, nginx and curl.
 IMAGE = "docker.io/library/nginx:1.22"
+DEADLINE = 300.0
 
 
 @click.command()
 @inventory_option
 @sudo_option
 @click.option("--image", default=IMAGE, show_default=True, help="For the pods; with a shell, nginx, and curl or wget.")
-@click.option("--deadline", type=click.FloatRange(min=1), default=300.0, metavar="SECONDS", help="For all checks; 300.")
+@click.option(
+    "--deadline", type=click.FloatRange(min=1), default=DEADLINE, metavar="SECONDS", help="For all checks; 300."
+)
 @click.option("--keep", is_flag=True, help="Leave the namespaces with the pods there, to look at.")
 @click.option("--quick", is_flag=True, help="Nodes, system pods, pod network, a Service and DNS alone.")
 @click.option(
@@ -44,6 +47,17 @@ def verify(*, image: str, deadline: float, keep: bool, quick: bool, kubeconfig: 
     else:
         result = _verify_any(kubeconfig, image=image, deadline=deadline, keep=keep, quick=quick)
     click.echo(json.dumps(checks_json(result), indent=2) if as_json else checks_text(result))
+    _judge(result, kubeconfig)
+
+
+def prove(session: Session) -> None:
+    """Use the cluster of ``session``, show what was seen, and raise NotVerified unless it passes."""
+    result = session.verify(image=IMAGE, deadline=DEADLINE, keep=False, quick=False)
+    click.echo(f"\n{checks_text(result)}")
+    _judge(result, None)
+
+
+def _judge(result: Checks, kubeconfig: Path | None) -> None:
     failed = [check.name for check in result.checks if not check.ok]
     if failed:
         raise NotVerified(

@@ -23,6 +23,8 @@ from clusterctl.remote.login import Login
 from clusterctl.remote.tunnel import Tunnel
 from clusterctl.steps import surveying
 from clusterctl.steps.catalogue import probe_values
+from clusterctl.steps.os_proxy import environment
+from clusterctl.steps.preflight import repository
 from clusterctl.steps.step import ClusterApi, Machine
 
 if TYPE_CHECKING:
@@ -86,6 +88,22 @@ class Machines:
                 details=error.details,
                 resolution="make the cluster first: clusterctl bootstrap",
             ) from error
+
+    def aim(self, inventory: Inventory) -> None:
+        """Let the probe look at what matters for ``inventory``."""
+        self._values = probe_values(inventory)
+
+    def versions(self, host: Host, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        """Read the repositories' lists on the host, which goes through its proxy."""
+        cluster = self._fleet.inventory.cluster
+        script = render.reader(
+            "versions",
+            repositories=[repository(cluster.sources.packages, minor) for minor in minors],
+            environment=tuple(environment(cluster).items()),
+        )
+        said = self._fleet.connection(host).read(script).splitlines()
+        problems = [line.removeprefix("! ") for line in said if line.startswith("! ")]
+        return tuple(line.partition("-")[0] for line in said if not line.startswith("! ")), "\n".join(problems)
 
     def fetch(self, source: Source) -> str:
         """Read a manifest, from a file or the internet."""

@@ -71,12 +71,16 @@ class Playbook:
     def limited(self, words: Sequence[str], inventory: Inventory) -> "Playbook":
         """This playbook on some hosts only: ``words`` are names of hosts or roles, none at all means every host.
 
+        A play that is for some hosts only stays so.
         Raises InputError, with what is known, for a word that is neither.
         """
         if not words:
             return self
         only = frozenset(name for word in words for name in _named(word, inventory))
-        return replace(self, plays=tuple(replace(play, only=only) for play in self.plays))
+        return replace(
+            self,
+            plays=tuple(replace(play, only=only if play.only is None else play.only & only) for play in self.plays),
+        )
 
     def hosts(self, inventory: Inventory) -> tuple[Host, ...]:
         """Every host that walks in one of the plays, in the inventory's order."""

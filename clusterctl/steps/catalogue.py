@@ -22,10 +22,13 @@ from clusterctl.steps import (
     runtime,
     runtime_images,
     runtime_registries,
+    upgrade,
     upgrade_look,
     upgrade_look_etcd,
     upgrade_look_settings,
+    upgrade_node,
     upgrade_snapshot,
+    upgrading,
     workers,
 )
 from clusterctl.steps.step import Step
@@ -112,6 +115,18 @@ CATALOGUE: tuple[Step, ...] = (
     drain.Placement(),
     drain.Losses(),
     drain.Evictable(),
+    upgrade_node.SoftTaint(),
+    upgrade.Repository(),
+    upgrade.Kubeadm(),
+    upgrade.Apply(),
+    upgrade.Node(),
+    upgrade.StaticPods(),
+    upgrade_node.Packages(),
+    upgrade_node.Drain(),
+    upgrade_node.Kubelet(),
+    upgrade_node.Uncordon(),
+    upgrade_node.Settled(),
+    upgrade_node.Leftovers(),
 )
 
 
@@ -121,7 +136,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
     return {
         "kubernetes": cluster.kubernetes,
         "images": cluster.sources.images,
-        "repository": f"{cluster.sources.packages}/core:/stable:/v{cluster.minor}/deb",
+        "repository": preflight.repository(cluster.sources.packages, cluster.minor),
         "modules": os.MODULES,
         "sysctls": os.sysctls(inventory.cluster),
         "files": (
@@ -135,6 +150,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
             preflight.CA_CERT,
             kubeadm.AUDIT_POLICY,
             upgrade_snapshot.RECORD,
+            upgrading.MARK,
             # Such files of other people may hold passwords.
             *(endpoint.CONFIGS if cluster.virtual_ip else ()),
         ),
@@ -152,6 +168,8 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
             packages.KEYRING,
             runtime.KEYRING,
             *control_plane.MANIFESTS,
+            upgrading.fitting(cluster.kubernetes),
+            upgrade_node.BACKUPS,
         ),
         "packages": (*packages.KUBERNETES, *repository.TOOLS, *endpoint.PACKAGES),
         "services": (

@@ -1,7 +1,8 @@
-"""Nodes as the inventory describes them: labels, taints, Ready at the wanted version."""
+"""Nodes as the inventory describes them: labels, taints, Ready at the wanted version or a newer one."""
 
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
+from clusterctl.model.versions import at_least
 from clusterctl.steps.step import Step, Tools
 
 
@@ -64,7 +65,7 @@ class Taints(Step):
 
 
 class Ready(Step):
-    """The node is Ready at the wanted version."""
+    """The node is Ready at the wanted version, or at a newer one."""
 
     name = "nodes/ready"
     title = "Wait until the node is Ready"
@@ -79,9 +80,9 @@ class Ready(Step):
             return _no_node(situation)
         if not node.ready:
             return Needed(f"{node.name} is not Ready: {node.reason}")
-        if node.kubelet_version != wanted:
+        if not at_least(node.kubelet_version, wanted):
             return Needed(f"the kubelet of {node.name} is {node.kubelet_version}, wanted is {wanted}")
-        return Satisfied(f"{node.name} is Ready, {wanted}")
+        return Satisfied(f"{node.name} is Ready, {node.kubelet_version}")
 
 
 def _no_node(situation: Situation) -> Unknown:

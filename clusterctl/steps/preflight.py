@@ -272,7 +272,12 @@ def own_network_files(situation: Situation) -> frozenset[str]:
 
 def repository_url(situation: Situation) -> str:
     """The package repository of the wanted minor version, laid out as on pkgs.k8s.io."""
-    return f"{situation.cluster.sources.packages}/core:/stable:/v{situation.cluster.minor}/deb"
+    return repository(situation.cluster.sources.packages, situation.cluster.minor)
+
+
+def repository(packages: str, minor: str) -> str:
+    """The package repository of a minor version, laid out as on pkgs.k8s.io."""
+    return f"{packages}/core:/stable:/v{minor}/deb"
 
 
 def _version(text: str) -> Version:

@@ -110,8 +110,8 @@ class Tools:
 
     ``cluster`` connects when it is first called. ``say`` tells the operator what is being waited for. ``fetch``
     reads a manifest, whose digest it has checked. ``other`` is another machine of the inventory, by its host's name.
-    ``stopping`` says that the operator wants the run to end: what only waits then returns.
-    ``archive`` keeps what is saved of the cluster.
+    ``stopping`` says that the operator wants the run to end: what only waits then returns. ``operator`` is who that is,
+    ``user@host``. ``archive`` keeps what is saved of the cluster.
     """
 
     machine: Machine
@@ -120,6 +120,7 @@ class Tools:
     fetch: Callable[[Source], str]
     other: Callable[[str], Machine]
     stopping: Callable[[], bool]
+    operator: str
     archive: Archive
 
 

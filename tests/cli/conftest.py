@@ -70,6 +70,7 @@ class FakeMachines:
     sudo_password: Secret | None = None
     deaf: set[str] = field(default_factory=set)
     services: dict[tuple[str, int], int] = field(default_factory=dict)
+    source: tuple[str, ...] = ("1.34.4", "1.35.4", "1.36.3")
 
     def connect(self, host: Host) -> None:
         """Note who was connected to."""
@@ -115,6 +116,15 @@ class FakeMachines:
         if self.world.api is None:
             raise KubernetesError(f"{host.name}: there is no cluster", resolution="clusterctl bootstrap")
         return Secret(self.admin_conf_text)
+
+    def aim(self, inventory: Inventory) -> None:
+        """The simulation acts by this inventory from now on."""
+        self.world.inventory = inventory
+
+    def versions(self, host: Host, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        """What ``source`` has of these minors."""
+        self._reach(host)
+        return tuple(each for each in self.source if each.rpartition(".")[0] in minors), ""
 
     def fetch(self, source: Source) -> str:
         """The place stands for the text; ``manifest_problem`` is raised instead."""

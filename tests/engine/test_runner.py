@@ -172,6 +172,7 @@ def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
             lambda source: "",
             lambda name: cast(Machine, None),
             stopping,
+            "ada@desk",
             archive=cast(Archive, None),
         )
 

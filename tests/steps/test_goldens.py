@@ -3,7 +3,10 @@
 import os
 import re
 import subprocess
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from clusterctl.model.facts import FileFact, Package, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
-from clusterctl.render import probe, survey
+from clusterctl.render import probe, reader, survey
 from clusterctl.steps import surveying, upgrade_snapshot
 from clusterctl.steps.catalogue import CATALOGUE, probe_values
 from clusterctl.steps.kubeadm import ENCRYPTION
@@ -154,6 +157,30 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("network-calico-plain", STEPS["network/calico"], situation("cp1", PLAIN)),
     ("network-calico-settings", STEPS["network/calico"], situation("cp1", CALICO)),
     ("network-manifests", STEPS["network/manifests"], situation("cp1", OWN)),
+    ("upgrade-soft-taint", STEPS["upgrade/soft-taint"], situation("w1", PLAIN)),
+    ("upgrade-repository", STEPS["upgrade/repository"], situation("w1", LAB)),
+    ("upgrade-kubeadm", STEPS["upgrade/kubeadm"], situation("w1", PLAIN)),
+    (
+        "upgrade-kubeadm-newer",
+        STEPS["upgrade/kubeadm"],
+        situation("w1", SOURCED, packages={"kubeadm": Package("1.37.1-1.1", held=True, intact=True)}),
+    ),
+    ("upgrade-apply", STEPS["upgrade/apply"], situation("cp1", LAB)),
+    ("upgrade-apply-plain", STEPS["upgrade/apply"], situation("cp1", PLAIN)),
+    ("upgrade-node", STEPS["upgrade/node"], situation("w1", LAB)),
+    ("upgrade-packages", STEPS["upgrade/packages"], situation("w1", PLAIN)),
+    ("upgrade-drain", STEPS["upgrade/drain"], situation("w1", PLAIN)),
+    ("upgrade-kubelet", STEPS["upgrade/kubelet"], situation("w1", PLAIN)),
+    (
+        "upgrade-kubelet-installed",
+        STEPS["upgrade/kubelet"],
+        situation(
+            "w1",
+            PLAIN,
+            packages={name: Package("1.36.3-1.1", held=True, intact=True) for name in ("kubelet", "kubectl")},
+        ),
+    ),
+    ("upgrade-leftovers", STEPS["upgrade/leftovers"], situation("w1", PLAIN)),
 ]
 
 
@@ -212,6 +239,39 @@ def test_what_a_backup_leaves() -> None:
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server of files that says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Nobody reads it."""
+
+
+def test_the_reader_of_versions(tmp_path: Path) -> None:
+    """Its text is as reviewed; run for real, it lists what a repository has and says which one cannot be read."""
+    compare("versions.sh", reader("versions", repositories=["http://a/v1.35/deb"], environment=()).text)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "Packages").write_text(
+        "Package: kubeadm\nVersion: 1.35.3-1.1\n\nPackage: kubelet\nVersion: 1.35.9-1.1\n\n"
+        "Package: kubeadm\nVersion: 1.35.4-1.1\n"
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        script = reader("versions", repositories=[f"{address}/there", f"{address}/absent"], environment=())
+        done = subprocess.run(["bash", "-s"], input=script.text, text=True, capture_output=True, check=True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    *versions, problem = done.stdout.splitlines()
+    assert versions == ["1.35.3-1.1", "1.35.4-1.1"]
+    assert problem.startswith(f"! {address}/absent: ")
+    assert "404" in problem
+
+
 def test_every_step_that_sends_something_has_a_golden() -> None:
     """A new step brings its golden along."""
     covered = {step.name for _, step, _ in SCRIPTS}
@@ -228,6 +288,7 @@ def test_no_golden_is_left_over() -> None:
 
     assert {path.name for path in GOLDEN.iterdir() if path.suffix in (".sh", ".yaml")} == names | {
         "facts.sh",
+        "versions.sh",
         "survey-listen.sh",
         "survey-ask.sh",
         "survey-end.sh",

@@ -77,6 +77,7 @@ def test_passwords_reach_a_host_through_standard_input_alone() -> None:
         lambda source: "",
         lambda name: Recorder(),
         lambda: False,
+        "ada@desk",
         archive=cast(Archive, None),
     )
     step.apply(SOURCED, tools)

@@ -1,0 +1,205 @@
+"""``clusterctl upgrade``: bring a running cluster to a new version, hop by hop."""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from clusterctl.cli.hops import check_limit, find_hops, for_hop, where
+from clusterctl.cli.options import (
+    ignore_option,
+    inventory_option,
+    inventory_path,
+    limit_option,
+    log_option,
+    probe_option,
+    sudo_option,
+    this_command,
+)
+from clusterctl.cli.playbooks import ignoring, playbook
+from clusterctl.cli.running import run_playbook
+from clusterctl.cli.session import Session, open_session
+from clusterctl.cli.verify import prove
+from clusterctl.engine.playbook import Play, Playbook, is_batch
+from clusterctl.errors import ClusterctlError, InputError, Refused
+from clusterctl.model.edit import with_kubernetes
+from clusterctl.model.hops import Hop
+from clusterctl.model.inventory import Inventory
+
+
+def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    batch = int(value) if value and value.isdecimal() else value
+    if batch is not None and not (is_batch(batch) and batch):
+        raise InputError(f"--batch {value}: not a number of hosts", resolution="use a number from 1 on, or 1% to 100%")
+    return batch
+
+
+@click.command()
+@inventory_option
+@sudo_option
+@click.option("--to", metavar="VERSION", help="1.36.3, or 1.36 for its newest; the inventory's version otherwise.")
+@click.option("--via", multiple=True, metavar="VERSION", help="For a minor on the way, instead of its newest.")
+@click.option(
+    "--workers",
+    type=click.Choice(["once", "every-hop"]),
+    default="once",
+    show_default=True,
+    help="When workers get a new kubelet, and are drained for it, in an upgrade over several minors.",
+)
+@click.option("--batch", callback=_batch, metavar="N|P%", help="How many workers at once; 1.")
+@click.option("--canary", metavar="HOST", help="The worker that goes first, alone.")
+@click.option("--pause", is_flag=True, help="Ask again when the canary is through.")
+@click.option("--max-failures", type=click.IntRange(min=0), default=0, metavar="N", help="Workers that may fail; 0.")
+@limit_option
+@ignore_option
+@click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
+@click.option("--write", is_flag=True, help="Set cluster.kubernetes in the inventory when all is done.")
+@click.option("--no-verify", is_flag=True, help="Do not use the cluster at the end to prove that it works.")
+@log_option
+@probe_option
+@click.option("--diff", is_flag=True, help="Show what would change in files.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
+def upgrade(
+    *,
+    to: str | None,
+    via: tuple[str, ...],
+    workers: str,
+    batch: int | str | None,
+    canary: str | None,
+    pause: bool,
+    max_failures: int,
+    limit: tuple[str, ...],
+    ignore: tuple[str, ...],
+    yes: bool,
+    write: bool,
+    no_verify: bool,
+    log: Path | None,
+    probes: tuple[str, ...],
+    diff: bool,
+    verbose: bool,
+) -> None:
+    """Bring the cluster to a new version of Kubernetes.
+
+    Finds the hops, one for each minor on the way, shows the plan of the first one, asks, and goes: control planes one
+    after the other, then the workers. A node is drained before its kubelet changes, and given back afterwards. Before
+    each hop the cluster is looked at anew. Ctrl-C stops after the node in hand; run it again after any failure.
+    """
+    if write and limit:
+        raise InputError("--write says that every host is through", resolution="leave --write or --limit out")
+    again = _again()
+    with open_session() as session:
+        before = session.inventory.cluster.kubernetes
+        way = find_hops(session, to or before, via=via, every=workers == "every-hop")
+        check_limit(session, limit, way)
+        book = _shaped(ignoring(playbook("upgrade"), ignore), session.inventory, batch, canary, max_failures)
+        acted = False
+
+        def run(part: Playbook, *, answered: bool) -> bool:
+            return run_playbook(
+                session,
+                part,
+                again=again,
+                limit=limit,
+                ignore=ignore,
+                log=log,
+                yes=answered,
+                diff=diff,
+                verbose=verbose,
+                probes=probes,
+                unchanged="Nothing more was changed." if acted else "Nothing was changed.",
+            )
+
+        try:
+            for hop in way:
+                _announce(way, hop)
+                session.aim(hop.version)
+                first, *rest = _parts(for_hop(book, hop), canary if pause and hop.kubelets else None)
+                acted |= run(first, answered=yes or acted)
+                for part in rest:
+                    acted |= run(part, answered=False)
+        except ClusterctlError as error:
+            if acted or not isinstance(error, Refused):
+                _tell_where_it_is(session)
+            raise
+        if not acted:
+            click.echo(f"Nothing to do: the cluster runs {way[-1].version}.")
+        elif not no_verify and not limit:
+            prove(session)
+    _end(before, way[-1].version, write=write, limited=bool(limit), acted=acted)
+
+
+def _again() -> str:
+    """This command with its options; ``run_playbook`` adds those that it takes itself."""
+    context, words = click.get_current_context(), ["upgrade"]
+    for name in ("to", "via", "workers", "batch", "canary", "pause", "max_failures", "write", "no_verify"):
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            option, value = f"--{name.replace('_', '-')}", context.params[name]
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [option] if each is True else [option, shlex.quote(str(each))]
+    return this_command(*words)
+
+
+def _shaped(
+    book: Playbook, inventory: Inventory, batch: int | str | None, canary: str | None, max_failures: int
+) -> Playbook:
+    """The playbook with the workers in batches, and the canary in a play of its own before them."""
+    workers = frozenset(host.name for host in inventory.hosts if host.role == "worker")
+    if canary is not None and canary not in workers:
+        raise InputError(
+            f"--canary {canary}: the inventory has no such worker",
+            resolution=f"use one of: {', '.join(sorted(workers))}",
+        )
+    plays: list[Play] = []
+    for play in book.plays:
+        if play.on != "worker" or not play.undivided:
+            plays.append(play)
+            continue
+        rest = replace(play, batch=batch or play.batch, max_failures=max_failures)
+        if canary is not None:
+            plays.append(replace(play, name="Upgrade the canary", only=frozenset({canary})))
+            rest = replace(rest, only=workers - {canary})
+        plays.append(rest)
+    return replace(book, plays=tuple(plays))
+
+
+def _parts(book: Playbook, pause_after: str | None) -> tuple[Playbook, ...]:
+    """The playbook, cut after the canary's play when there is to be a pause."""
+    for number, play in enumerate(book.plays, 1):
+        if pause_after is not None and play.only == frozenset({pause_after}):
+            return replace(book, plays=book.plays[:number]), replace(book, plays=book.plays[number:])
+    return (book,)
+
+
+def _announce(way: Sequence[Hop], hop: Hop) -> None:
+    if len(way) == 1:
+        return
+    if hop is way[0]:
+        click.echo(f"{len(way)} hops lead to {way[-1].version}: {', '.join(each.version for each in way)}.")
+    what = "" if hop.kubelets else ", on the workers kubeadm alone"
+    click.echo(f"\nHop {way.index(hop) + 1} of {len(way)}: {hop.version}{what}")
+
+
+def _tell_where_it_is(session: Session) -> None:
+    """Say which host is at which version, as far as they answer now."""
+    with suppress(ClusterctlError):
+        click.echo("\nWhat is where:", err=True)
+        for line in where(session):
+            click.echo(f"  {line}", err=True)
+
+
+def _end(before: str, target: str, *, write: bool, limited: bool, acted: bool) -> None:
+    """Say what is left to type, and bring the inventory to the new version when that is asked for."""
+    path = inventory_path()
+    if write and before != target:
+        path.write_text(with_kubernetes(path.read_text(encoding="utf-8"), target), encoding="utf-8")
+        click.echo(f"\n{path} says {target} now.")
+    elif before != target and not limited:
+        write_it = this_command("upgrade", "--to", target, "--write")
+        click.echo(f"\n{path} still says {before}: set cluster.kubernetes to {target}, or: {write_it}")
+    if acted:
+        click.echo("\nWhat to type next:")
+        click.echo(f"  {this_command('status')}")

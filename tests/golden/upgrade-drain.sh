@@ -1,0 +1,1 @@
+drain node w1

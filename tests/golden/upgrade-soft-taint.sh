@@ -1,0 +1,1 @@
+taint node w1: clusterctl.io/to-be-drained:PreferNoSchedule
