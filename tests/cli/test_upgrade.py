@@ -1,5 +1,6 @@
 """``clusterctl upgrade`` on a cluster in memory: the hops, the question, the run, what is left to type."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from clusterctl.errors import CommandFailed, ConnectError
 from clusterctl.kube.verify import Check
 from clusterctl.model.inventory import parse_inventory
+from clusterctl.render import Script
 from tests.cli.conftest import INVENTORY, Call, FakeMachines, lines
-from tests.simulation import World
+from tests.simulation import FakeMachine, World
 
 
 @pytest.fixture(autouse=True)
@@ -141,15 +143,21 @@ def test_a_batch_is_a_number_or_a_share(batch: str, call: Call, running: World) 
     assert "not a number of hosts" in result.stderr
 
 
-def test_a_share_of_the_workers_walks_at_once(call: Call, running: World) -> None:
-    """All of them, here."""
+def test_a_share_of_the_workers_walks_at_once(call: Call, running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, here: each waits for the other one before its kubelet changes."""
+    meet, act = threading.Barrier(2, timeout=20), FakeMachine.run
+
+    def meeting(machine: FakeMachine, script: Script) -> str:
+        if script.name == "upgrade/kubelet" and machine.host.role == "worker":
+            meet.wait()
+        return act(machine, script)
+
+    monkeypatch.setattr(FakeMachine, "run", meeting)
+
     result = call("upgrade", "--to", "1.36.3", "--batch", "100%", "--yes", "--no-verify")
 
     assert result.exit_code == 0, result.output
-    steps = [host for host, name in running.actions if name == "upgrade/node" and host[0] == "w"]
-    first = running.actions.index(("w2", "upgrade/node"))
-    assert sorted(steps) == ["w1", "w2"]
-    assert first < running.actions.index(("w1", "upgrade/kubelet"))
+    assert kubelets(running) == {"1.36.3"}
 
 
 def test_a_failure_names_the_node_and_says_what_is_where(call: Call, running: World) -> None:

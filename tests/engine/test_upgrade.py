@@ -80,13 +80,14 @@ class Watched(World):
 
 
 def pods() -> Pods:
-    """Two pods of a ReplicaSet on each worker, one on the control plane, and one of a DaemonSet everywhere."""
+    """Two pods of a ReplicaSet on each worker and a control plane, which tolerate all, and one of a DaemonSet."""
     web, proxy = Owner("ReplicaSet", "web", "1"), Owner("DaemonSet", "kube-proxy", "2")
+    anywhere = {"tolerations": [{"operator": "Exists"}]}
     found = []
     for node in ("cp1", "w1", "w2"):
-        found += [
-            PodFacts("web", f"web-{node}-{number}", f"{node}-{number}", node, controller=web) for number in (1, 2)
-        ]
+        for number in (1, 2):
+            name, uid = f"web-{node}-{number}", f"{node}-{number}"
+            found.append(PodFacts("web", name, uid, node, controller=web, scheduling=anywhere))
         found.append(PodFacts("kube-system", f"kube-proxy-{node}", f"{node}-p", node, controller=proxy))
     return Pods(tuple(found))
 
