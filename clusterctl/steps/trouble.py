@@ -41,6 +41,11 @@ _TROUBLES = (
         "correct username and password of the host in cluster.sources.registries",
     ),
     (
+        r"upgrade-health-check",
+        "kubeadm runs a pod in kube-system before it upgrades: a node has to take pods and to pull the pause image; "
+        "see why it did not end: kubectl -n kube-system get events",
+    ),
+    (
         r"failed to (resolve|pull|fetch)|curl: \(\d+\)|unable to connect to",
         "try that address from {host}; cluster.sources names other sources and mirrors, cluster.proxy a proxy",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clusterctl.engine.view import View
-from clusterctl.model.facts import ClusterFacts
+from clusterctl.model.facts import ClusterFacts, Cordon
 from clusterctl.model.pods import Around, Owner, Pods, Refusal
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
@@ -82,6 +82,15 @@ def test_what_is_in_the_way(step: Step, pods: Pods, extra: str, kind: type, text
         assert verdict.warning is text.startswith("~")
     if isinstance(verdict, Blocked):
         assert verdict.resolution
+
+
+@pytest.mark.parametrize(("before", "kind"), [(False, Satisfied), (True, Blocked)])
+def test_a_node_that_a_run_left_cordoned_takes_pods_again(before: bool, kind: type) -> None:
+    """It is given back before the next one goes, unless its operator had cordoned it."""
+    left = make_node("w2", unschedulable=True, cordoned=Cordon("ada@desk", "2026-01-01T00:00:00Z", before))
+    api = replace(OLD, nodes={**OLD.nodes, "w2": left})
+
+    assert isinstance(drain.Placement().check(situation(FREE, api=api)), kind)
 
 
 STEPS: tuple[Step, ...] = tuple({case[0].name: case[0] for case in CASES}.values())
