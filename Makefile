@@ -59,8 +59,9 @@ docs: setup ## Write the generated references anew
 	$(BIN)/python -m clusterctl.cli.reference > docs/cli.md
 	$(BIN)/clusterctl steps --markdown > docs/steps.md
 
-bench: setup machine ## Measure: lab, second run, start-up, bootstrap (root, 20 minutes)
+bench: setup machine ## Measure: lab, second run, start-up, forecast, bootstrap (root, 20 minutes)
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/second_run.py --hosts 10 50 --peers
 	$(BIN)/python benchmarks/lab_up.py
+	$(BIN)/python benchmarks/forecast.py
 	$(BIN)/python benchmarks/bootstrap.py

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from clusterctl.engine.events import Event, StepChanged, Waiting
+from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.engine.view import View
+from clusterctl.errors import ClusterctlError, KubernetesError, NotVerified, Refused
 from clusterctl.model.facts import ClusterFacts, Cordon
 from clusterctl.model.pods import Around, Owner, Pods, Refusal
 from clusterctl.model.situation import ADMIN_CONF, Situation
@@ -14,7 +17,7 @@ from clusterctl.steps import drain
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.step import Step
 from tests.builders import make_budget, make_facts, make_inventory, make_node, make_pod, make_situation
-from tests.simulation import FakeClock, World
+from tests.simulation import FakeClock, World, run
 
 OLD = ClusterFacts("1.36.3", {"w1": make_node("w1", kubelet_version="1.35.4"), "w2": make_node("w2")})
 BESIDE = make_pod("web-2", "w2")
@@ -183,9 +186,50 @@ def test_evictions_are_asked_for_the_node_alone_and_again_after_a_change() -> No
     assert isinstance(drain.Evictable().check(look("w1")), Satisfied)
 
 
+class Recovering(World):
+    """Its budget is whole again after some looks."""
+
+    looks = 5
+
+    def look_at_pods(self) -> Pods:
+        """The pods of this moment."""
+        self.looks -= 1
+        if not self.looks:
+            self.pods = FREE
+        return super().look_at_pods()
+
+
+def walk(world: World) -> list[Event]:
+    """Run the step on the worker alone."""
+    world.hosts["cp1"] = make_facts("cp1", paths=frozenset({ADMIN_CONF}))
+    play = Play("Drain", "worker", (drain.Evictable(),), only=frozenset({"w1"}))
+    return run(Playbook("drain", (play,)), world)
+
+
+def test_a_budget_is_waited_for_right_before_the_drain() -> None:
+    """Nothing is changed; what is waited for is told until it is so."""
+    world = Recovering(make_inventory(), api=OLD, pods=replace(NOT_NOW, refusals={}))
+
+    events = walk(world)
+
+    told = [event.message for event in events if isinstance(event, Waiting)]
+    assert told
+    assert all("the budget shop/web allows no eviction at the moment" in message for message in told)
+    assert any(isinstance(event, StepChanged) for event in events)
+    assert world.actions == []
+
+
+@pytest.mark.parametrize(("pods", "error"), [(NOT_NOW, NotVerified), (NEVER, Refused)])
+def test_a_budget_that_stays_so_ends_the_run(pods: Pods, error: type[ClusterctlError]) -> None:
+    """After ten minutes, or at once where no waiting helps; the budget is named."""
+    world = World(make_inventory(), api=OLD, pods=replace(pods, refusals={}))
+
+    with pytest.raises(error, match=r"w1: drain/evictable.*the budget shop/web"):
+        walk(world)
+
+
 def test_an_api_that_fails_in_the_middle_of_a_look_is_told() -> None:
     """The steps then say what they say of an API that does not answer."""
-    from clusterctl.errors import KubernetesError
 
     class Failing(World):
         def try_evictions(self, pods: Any) -> Any:
@@ -199,4 +243,4 @@ def test_an_api_that_fails_in_the_middle_of_a_look_is_told() -> None:
     found = view.look_ahead(view.situation(inventory.host("w1"), api=True, pods=True))
 
     assert (found.api, found.pods, found.api_problem) == (None, None, "the API server went away")
-    assert found.api_silent is False or isinstance(drain.Budgets().check(found), Unknown)
+    assert isinstance(drain.Budgets().check(found), Unknown)
