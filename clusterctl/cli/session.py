@@ -27,7 +27,7 @@ from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
-from clusterctl.model.forecast import Forecast, forecast, moving
+from clusterctl.model.forecast import Forecast, forecast
 from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
@@ -37,7 +37,6 @@ from clusterctl.model.verdict import Blocked, Needed
 from clusterctl.report.checks import Checks
 from clusterctl.report.ndjson import Lines
 from clusterctl.report.progress import Progress
-from clusterctl.report.words import count
 from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
 
 _AT_ONCE = 64
@@ -374,11 +373,9 @@ class Session:
         """
         with Progress("reading the cluster") as progress:
             cluster, pods = self.look_at_api(), self.look_at_pods()
-            pods = replace(pods, around=self.look_around(pods))
             nodes = [_node(host, cluster) for host in hosts]
-            asked = [pod for node in nodes for pod in moving(pods, node)]
-            progress.now(f"asking whether {count(len(asked), 'pod')} could be evicted")
-            pods = replace(pods, refusals=self.try_evictions(asked))
+            progress.now("asking which pods could be evicted")
+            pods = self.view.ahead(pods, nodes)
             return tuple(forecast(pods, node, cluster.nodes, self.inventory.cluster.drain) for node in nodes)
 
     def admin_conf(self) -> Secret:

@@ -148,26 +148,37 @@ class View:
         return Situation(self.inventory, host, known, facts, problem, self._survey(known) if survey else {}, found)
 
     def look_ahead(self, situation: Situation, *, max_age: float = float("inf")) -> Situation:
-        """``situation`` with what a drain of its node would meet, not older than ``max_age`` seconds.
-
-        Which pods could be evicted is asked for this node alone.
-        """
+        """``situation`` with what a drain of its node would meet, not older than ``max_age`` seconds."""
         if situation.pods is None:
             return situation
-        pods, node, oldest = situation.pods, situation.node_name, self._clock.now() - max_age
         try:
-            with self._ahead_lock:
-                if self._around is None or self._is_old(self._around, oldest):
-                    at = self._clock.now()
-                    self._around = _Seen(self._observer.look_around(pods), at)
-                refusals = self._refusals.get(node)
-                if refusals is None or self._is_old(refusals, oldest):
-                    at = self._clock.now()
-                    refusals = _Seen(self._observer.try_evictions(moving(pods, node)), at)
-                    self._refusals[node] = refusals
-                return replace(situation, pods=replace(pods, around=self._around.value, refusals=refusals.value))
+            return replace(situation, pods=self.ahead(situation.pods, [situation.node_name], max_age=max_age))
         except KubernetesError as error:
             return replace(situation, api=None, pods=None, api_problem=error.what)
+
+    def ahead(self, pods: Pods, nodes: Sequence[str], *, max_age: float = float("inf")) -> Pods:
+        """``pods`` with what draining these nodes would meet; evictions are asked for their pods alone.
+
+        Raises KubernetesError or ConnectError.
+        """
+        oldest = self._clock.now() - max_age
+        with self._ahead_lock:
+            at = self._clock.now()
+            if self._around is None or self._is_old(self._around, oldest):
+                self._around = _Seen(self._observer.look_around(pods), at)
+            unknown = {
+                node: moving(pods, node)
+                for node in nodes
+                if node not in self._refusals or self._is_old(self._refusals[node], oldest)
+            }
+            if unknown:
+                at = self._clock.now()
+                found = self._observer.try_evictions([pod for group in unknown.values() for pod in group])
+                for node, group in unknown.items():
+                    mine = {str(pod): found[str(pod)] for pod in group if str(pod) in found}
+                    self._refusals[node] = _Seen(mine, at)
+            refusals = {pod: said for node in nodes for pod, said in self._refusals[node].value.items()}
+            return replace(pods, around=self._around.value, refusals=refusals)
 
     def changed(self, hosts: Iterable[str]) -> None:
         """A step changed ``hosts``, given by name, or only the cluster: what was seen of it, and the API said, is old.
