@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from clusterctl.model.drain import DrainOptions, Fatal, leaving
 from clusterctl.model.facts import NodeFacts
-from clusterctl.model.placement import Stranded, stranded
+from clusterctl.model.placement import CORDONED, Stranded, stranded, tolerates
 from clusterctl.model.pods import Budget, Owner, PodFacts, Pods
 
 _NAMED = 3
@@ -171,6 +171,8 @@ def _losses_of(pods: Pods, pod: PodFacts, options: DrainOptions) -> Iterator[str
         yield f"{pod} loses what its emptyDir {_some(pod.empty_dirs)} holds"
     if pod.host_paths:
         yield f"{pod} leaves its data in {_some(pod.host_paths)} of the node behind"
+    if owner and owner.present and tolerates(pod, CORDONED):
+        yield f"{pod} tolerates a cordon: its successor may come back to this node at once"
     if owner and owner.kind == "Job":
         yield f"{pod} of the Job {owner.name} starts again from zero"
 

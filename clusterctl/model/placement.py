@@ -12,6 +12,9 @@ from clusterctl.model.facts import NodeFacts
 from clusterctl.model.pods import PodFacts
 from clusterctl.model.selector import selects, selects_node
 
+CORDONED = "node.kubernetes.io/unschedulable:NoSchedule"
+"""The taint that a controller puts on a cordoned node; the scheduler takes the cordon itself for it."""
+
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")
 _NAMED = 3
 _UNITS: Mapping[str, tuple[str, float]] = {"cpu": (" CPU", 1000), "memory": (" MiB of memory", 2**20)}
@@ -216,17 +219,18 @@ def _number(amount: float) -> str:
 
 
 def _closed(pod: PodFacts, node: NodeFacts) -> str:
-    if node.unschedulable:
+    if node.unschedulable and not tolerates(pod, CORDONED):
         return "cordoned"
     if not node.ready:
         return "not Ready"
     for taint in node.taints:
-        if taint.rpartition(":")[2] in _KEEPS_AWAY and not _tolerates(pod, taint):
+        if taint.rpartition(":")[2] in _KEEPS_AWAY and not tolerates(pod, taint):
             return f"the taint {taint} is not tolerated"
     return ""
 
 
-def _tolerates(pod: PodFacts, taint: str) -> bool:
+def tolerates(pod: PodFacts, taint: str) -> bool:
+    """Whether a taint, in the inventory's form, does not keep the pod away."""
     key_value, _, effect = taint.rpartition(":")
     key, _, value = key_value.partition("=")
     return any(

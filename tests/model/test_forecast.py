@@ -173,6 +173,11 @@ LOSSES: list[tuple[Pods, DrainOptions, tuple[str, ...]]] = [
         DrainOptions(force=True),
         ("shop/a is deleted for good: nobody makes it again",),
     ),
+    (
+        Pods((make_pod("a", scheduling={"tolerations": [{"operator": "Exists"}]}), make_pod("b", "w2"))),
+        PLAIN,
+        ("shop/a tolerates a cordon: its successor may come back to this node at once",),
+    ),
     (Pods((make_pod("a", controller=JOB),)), PLAIN, ("shop/a of the Job train starts again from zero",)),
     (Pods((make_pod("a", controller=JOB, phase="Succeeded"),)), PLAIN, ()),
     (

@@ -47,6 +47,7 @@ ROOM = {"cpu": 2000, "memory": 4 * 2**30, "pods": 10}
 CASES: list[tuple[dict[str, Any], dict[str, Any], tuple[PodFacts, ...], str]] = [
     ({}, {}, (), ""),
     ({}, {"unschedulable": True}, (), "w2: cordoned"),
+    ({"tolerations": [{"operator": "Exists"}]}, {"unschedulable": True}, (), ""),
     ({}, {"ready": False}, (), "w2: not Ready"),
     # taints
     ({}, {"taints": ("gpu=yes:NoSchedule",)}, (), "w2: the taint gpu=yes:NoSchedule is not tolerated"),
