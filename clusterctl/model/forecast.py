@@ -8,7 +8,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterctl.model.drain import DrainOptions, Fatal, leaving
 from clusterctl.model.facts import NodeFacts
@@ -135,7 +135,15 @@ def waits(pods: Pods, node: str, options: DrainOptions) -> tuple[Wait, ...]:
 def without_a_node(pods: Pods, node: str, nodes: Mapping[str, NodeFacts]) -> tuple[Stranded, ...]:
     """The pods that may leave ``node`` and that no other one takes."""
     again = [pod for pod in moving(pods, node) if pod.controller and pod.controller.present]
-    return stranded(node, again, pods.pods, nodes, pods.around.volumes)
+    free = {name: _given_back(each) for name, each in nodes.items()}
+    return stranded(node, again, pods.pods, free, pods.around.volumes)
+
+
+def _given_back(node: NodeFacts) -> NodeFacts:
+    """The node without clusterctl's cordon: what an earlier run left cordoned is given back before another's turn."""
+    if node.cordoned is None or node.cordoned.unschedulable:
+        return node
+    return replace(node, unschedulable=False, taints=tuple(taint for taint in node.taints if taint != CORDONED))
 
 
 def seconds(pods: Pods, node: str, options: DrainOptions) -> float:

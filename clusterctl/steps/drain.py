@@ -1,7 +1,6 @@
 """What draining a host's node will meet, before anything moves and again before each node."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from clusterctl.model import forecast
 from clusterctl.model.drain import Fatal
@@ -112,11 +111,7 @@ class Placement(BeforeDrain, Finding):
         pods = self.pods_to_move(situation)
         if not isinstance(pods, Pods):
             return pods
-        # What an earlier run left cordoned is given back before this node's turn.
-        nodes = {
-            name: replace(node, unschedulable=node.cordoned.unschedulable) if node.cordoned else node
-            for name, node in (situation.api.nodes if situation.api else {}).items()
-        }
+        nodes = situation.api.nodes if situation.api else {}
         stranded = forecast.without_a_node(pods, situation.node_name, nodes)
         if not stranded:
             return Satisfied("every pod finds another node")

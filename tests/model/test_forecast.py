@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from clusterctl.model.drain import DrainOptions
+from clusterctl.model.facts import Cordon
 from clusterctl.model.forecast import blocks, forecast, losses, moving, seconds, waits, without_a_node
+from clusterctl.model.placement import CORDONED
 from clusterctl.model.pods import Around, Budget, Owner, Pinned, PodFacts, Pods, Refusal, Replicas
 from tests.builders import make_budget, make_node, make_pod
 
@@ -240,6 +242,15 @@ def test_who_moves() -> None:
 
     assert moving(pods, "w1") == (bare, full)
     assert [each.pod for each in without_a_node(pods, "w1", {"w1": make_node("w1")})] == [full]
+
+
+@pytest.mark.parametrize(("before", "stranded"), [(False, 0), (True, 1)])
+def test_a_node_that_an_earlier_run_left_cordoned_is_given_back_first(before: bool, stranded: int) -> None:
+    """Its cordon and the taint that came with it are no hindrance, unless somebody else had cordoned it before."""
+    pods = Pods((make_pod(),))
+    left = make_node("w2", unschedulable=True, taints=(CORDONED,), cordoned=Cordon("me", "now", before))
+
+    assert len(without_a_node(pods, "w1", {"w1": make_node("w1"), "w2": left})) == stranded
 
 
 def test_a_forecast_has_everything() -> None:
