@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from clusterctl.model.inventory import CalicoNetwork
 from clusterctl.model.outlook import expiry
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Unknown, Verdict
@@ -148,14 +149,15 @@ class NetworkPlugin(Finding):
     reads_api = True
 
     def find(self, situation: Situation) -> Verdict:
-        """Calico's documentation names Kubernetes' versions; flannel's does not."""
+        """Calico's documentation names Kubernetes' versions; flannel's does not. The inventory's is brought before."""
         api, wanted = situation.api, situation.cluster.minor
         if situation.host != situation.inventory.first_control_plane:
             return Satisfied("looked at once, for the first control plane")
         if api is None:
             return Unknown(situation.api_problem)
         if api.calico is not None and CALICO_NODE in api.workloads:
-            version = api.calico.version
+            network = situation.cluster.network
+            version = network.version if isinstance(network, CalicoNetwork) else api.calico.version
             newest = _CALICO.get(minor(version)) if version else None
             if newest is None:
                 return Satisfied(
@@ -164,9 +166,10 @@ class NetworkPlugin(Finding):
             if minor(wanted) > newest:
                 return Blocked(
                     f"Calico {version} is tested with Kubernetes up to {newest[0]}.{newest[1]}, not with {wanted}",
-                    "upgrade Calico first: set cluster.network.version, then clusterctl bootstrap",
+                    "set cluster.network.version to a newer release: the upgrade brings it before",
                 )
-            return Satisfied(f"Calico {version} knows {wanted}")
+            before = f" in place of {api.calico.version}" if version != api.calico.version else ""
+            return Satisfied(f"Calico {version}{before} knows {wanted}")
         if flannel := api.workloads.get(FLANNEL):
             image = next(iter(flannel.images), "").rpartition("/")[2]
             return Satisfied(f"{image or 'flannel'}, which names no versions of Kubernetes")

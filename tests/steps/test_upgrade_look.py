@@ -71,10 +71,11 @@ def situation(
     to: str = "1.36.3",
     api: ClusterFacts | None = make_api(),  # noqa: B008 - it is frozen.
     others: dict[str, dict[str, Any]] | None = None,
+    plugin: str = "calico",
     **changes: Any,
 ) -> Situation:
     """A host of that cluster before its upgrade, on which ``changes`` hold, and ``others`` on others."""
-    base = make_inventory(control_planes=3)
+    base = make_inventory(f"  network: {{plugin: {plugin}}}", control_planes=3)
     inventory: Inventory = base.model_copy(update={"cluster": base.cluster.model_copy(update={"kubernetes": to})})
     facts = {}
     for each in inventory.hosts:
@@ -299,9 +300,21 @@ CASES: list[tuple[Finding, dict[str, Any], type, str]] = [
     (PLUGIN, {"host": "cp2"}, Satisfied, "looked at once"),
     (PLUGIN, {"api": None}, Unknown, "does not answer"),
     (PLUGIN, {"api": calico("v3.32.1")}, Satisfied, "Calico v3.32.1 knows 1.36"),
-    (PLUGIN, {"api": calico("v3.31.7")}, Blocked, "Calico v3.31.7 is tested with Kubernetes up to 1.35, not with 1.36"),
-    (PLUGIN, {"api": calico("v3.99.0")}, Satisfied, "~Calico v3.99.0: see whether it knows 1.36"),
-    (PLUGIN, {"api": calico("")}, Satisfied, "~of an unknown version"),
+    (PLUGIN, {"api": calico("v3.31.7")}, Satisfied, "Calico v3.32.1 in place of v3.31.7 knows 1.36"),
+    (
+        PLUGIN,
+        {"api": calico("v3.32.1"), "to": "1.37.1"},
+        Blocked,
+        "is tested with Kubernetes up to 1.36",
+    ),
+    (
+        PLUGIN,
+        {"api": calico("v3.31.7"), "plugin": "flannel"},
+        Blocked,
+        "Calico v3.31.7 is tested with",
+    ),
+    (PLUGIN, {"api": calico("v3.99.0"), "plugin": "flannel"}, Satisfied, "~Calico v3.99.0: see whether it knows 1.36"),
+    (PLUGIN, {"api": calico(""), "plugin": "flannel"}, Satisfied, "~of an unknown version"),
     (
         PLUGIN,
         {"api": make_api(workloads={FLANNEL: Workload("DaemonSet", "f", "f", 1, 1, ("ghcr.io/f/flannel:v0.28.4",))})},
