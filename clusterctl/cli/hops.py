@@ -61,6 +61,15 @@ def what_runs(situation: Situation) -> Running:
     return Running(planes, cluster_version(situation), kubelets, workers)
 
 
+def announcement(way: Sequence[Hop], hop: Hop) -> str:
+    """Which hop this is, of an upgrade in several; the first one tells the whole way as well."""
+    if len(way) == 1:
+        return ""
+    what = "" if hop.kubelets else ", on the workers kubeadm alone"
+    whole = f"{len(way)} hops lead to {way[-1].version}: {', '.join(each.version for each in way)}.\n"
+    return f"{whole if hop is way[0] else ''}\nHop {way.index(hop) + 1} of {len(way)}: {hop.version}{what}"
+
+
 def for_hop(book: Playbook, hop: Hop) -> Playbook:
     """The playbook for one hop: without the workers' kubelets, only kubeadm's part is left of the workers' plays."""
     if hop.kubelets:

@@ -74,6 +74,19 @@ probe_option = click.option(
     help="Ask this all the time while it runs, and the API endpoint, and tell every gap: an address or svc/NAMESPACE/"
     "NAME[:PORT]. May be repeated.",
 )
+to_option = click.option(
+    "--to", metavar="VERSION", help="1.36.3, or 1.36 for its newest; the inventory's version otherwise."
+)
+via_option = click.option(
+    "--via", multiple=True, metavar="VERSION", help="For a minor on the way, instead of its newest."
+)
+workers_option = click.option(
+    "--workers",
+    type=click.Choice(["once", "every-hop"]),
+    default="once",
+    show_default=True,
+    help="When workers get a new kubelet, and are drained for it, in an upgrade over several minors.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 

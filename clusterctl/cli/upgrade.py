@@ -1,7 +1,6 @@
 """``clusterctl upgrade``: bring a running cluster to a new version, hop by hop."""
 
 import shlex
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from clusterctl.cli.hops import check_limit, find_hops, for_hop, where
+from clusterctl.cli.hops import announcement, check_limit, find_hops, for_hop, where
 from clusterctl.cli.options import (
     ignore_option,
     inventory_option,
@@ -19,6 +18,9 @@ from clusterctl.cli.options import (
     probe_option,
     sudo_option,
     this_command,
+    to_option,
+    via_option,
+    workers_option,
 )
 from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
@@ -27,7 +29,6 @@ from clusterctl.cli.verify import prove
 from clusterctl.engine.playbook import Play, Playbook, is_batch
 from clusterctl.errors import ClusterctlError, InputError, Refused
 from clusterctl.model.edit import with_kubernetes
-from clusterctl.model.hops import Hop
 from clusterctl.model.inventory import Inventory
 
 
@@ -41,15 +42,9 @@ def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.command()
 @inventory_option
 @sudo_option
-@click.option("--to", metavar="VERSION", help="1.36.3, or 1.36 for its newest; the inventory's version otherwise.")
-@click.option("--via", multiple=True, metavar="VERSION", help="For a minor on the way, instead of its newest.")
-@click.option(
-    "--workers",
-    type=click.Choice(["once", "every-hop"]),
-    default="once",
-    show_default=True,
-    help="When workers get a new kubelet, and are drained for it, in an upgrade over several minors.",
-)
+@to_option
+@via_option
+@workers_option
 @click.option("--batch", callback=_batch, metavar="N|P%", help="How many workers at once; 1.")
 @click.option("--canary", metavar="HOST", help="The worker that goes first, alone.")
 @click.option("--pause", is_flag=True, help="Ask again when the canary is through.")
@@ -115,7 +110,8 @@ def upgrade(
 
         try:
             for hop in way:
-                _announce(way, hop)
+                if len(way) > 1:
+                    click.echo(announcement(way, hop))
                 session.aim(hop.version)
                 first, *rest = _parts(for_hop(book, hop), canary if pause and hop.kubelets else None)
                 acted |= run(first, answered=yes or acted)
@@ -172,15 +168,6 @@ def _parts(book: Playbook, pause_after: str | None) -> tuple[Playbook, ...]:
         if pause_after is not None and play.only == frozenset({pause_after}):
             return replace(book, plays=book.plays[:number]), replace(book, plays=book.plays[number:])
     return (book,)
-
-
-def _announce(way: Sequence[Hop], hop: Hop) -> None:
-    if len(way) == 1:
-        return
-    if hop is way[0]:
-        click.echo(f"{len(way)} hops lead to {way[-1].version}: {', '.join(each.version for each in way)}.")
-    what = "" if hop.kubelets else ", on the workers kubeadm alone"
-    click.echo(f"\nHop {way.index(hop) + 1} of {len(way)}: {hop.version}{what}")
 
 
 def _tell_where_it_is(session: Session) -> None:
