@@ -20,6 +20,20 @@ main() {
     fi
     return 1
   }
+  # Who leads renews its lease every two seconds. Until both do after a restart, the pod of kubeadm's own check would not
+  # start, and kubeadm would give up.
+  renewed() {
+    kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace kube-system get lease "$1" \
+      -o 'jsonpath={.spec.renewTime}' 2>/dev/null || true
+  }
+  for lease in kube-controller-manager kube-scheduler; do
+    before=$(renewed "$lease")
+    for _ in $(seq 60); do
+      sleep 1
+      if test "$(renewed "$lease")" != "$before"; then break; fi
+      echo "waiting for a $lease that leads"
+    done
+  done
   kubeadm upgrade apply v1.36.3 --yes  || tell
   put_file /var/lib/kubelet/clusterctl-upgraded 0644 1.36.3
 
