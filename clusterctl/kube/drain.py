@@ -6,8 +6,9 @@ starting, is therefore asked again. docs/drain.md has the rules side by side.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -88,7 +89,7 @@ class Drain:
                 if self._options.timeout and now - began >= self._options.timeout:
                     raise NotVerified(
                         f"{self._node}: {_pods(len(self._left))} still there after {_clock(now - began)}",
-                        details="\n".join(self._explain(each) for each in self._left.values()),
+                        details="\n".join([*map(self._explain, self._left.values()), *self._missed()]),
                         resolution=f"{self._node} stays cordoned; mend what is in the way and run the same command "
                         f"again, or let pods come back: clusterctl uncordon {self._node}",
                     )
@@ -223,6 +224,17 @@ class Drain:
             return f"{each.pod}: {each.trouble or ('is terminating' if each.pod.terminating else 'was asked to leave')}"
         numbers = "; ".join(_numbers(budget) for budget in budgets)
         return f"{each.pod}: {numbers or each.refusal.message or each.refusal.what}"
+
+    def _missed(self) -> Iterator[str]:
+        """What keeps the budgets that hold a pod from having enough: pods of theirs, anywhere, that are not ready."""
+        refused = [each.pod for each in self._left.values() if each.refusal]
+        held = {str(budget): budget for pod in refused for budget in self._covering(pod)}
+        with suppress(KubernetesError):  # The deadline is what is told; this only explains it.
+            pods = read_pods(self._kube).pods if held else ()
+            for budget in held.values():
+                for pod in pods:
+                    if pod.problem and budget.covers(pod):
+                        yield f"PDB {budget} misses {pod}: {pod.problem}"
 
 
 def _numbers(budget: Budget) -> str:

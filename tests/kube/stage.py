@@ -21,6 +21,7 @@ class Pod:
     owner: str = "ReplicaSet/web"
     phase: str = "Running"
     ready: bool = True
+    problem: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: {"app": "web"})
     annotations: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[Mapping[str, Any], ...] = ()
@@ -102,7 +103,7 @@ class Stage:
         def make(pod: Pod) -> None:
             self.kube.create(self.pods, pod.manifest(self.node if bound else ""))
             if pod.phase != "Pending":
-                condition = {"type": "Ready", "status": str(pod.ready)}
+                condition = {"type": "Ready", "status": str(pod.ready), "message": pod.problem}
                 status = {"phase": pod.phase, "conditions": [condition]}
                 self.kube.patch(f"{self.pods}/{pod.name}/status", {"metadata": {}, "status": status})
 

@@ -311,10 +311,11 @@ def test_a_budget_whose_controller_lags_is_told_so(
 
 
 def test_what_is_waited_for_is_said(stage: Callable[[str], Stage]) -> None:
-    """The budget with its numbers and for how long, and which pods are leaving."""
+    """The budget with its numbers and for how long, which pods are leaving, and in the end what the budget misses."""
     place = stage("told")
     place.add(A, Pod("b", labels={}), Pod("c", labels={}))
     place.stuck |= {"b", "c"}
+    place.add(Pod("d", ready=False, problem="back-off pulling image"), bound=False)
     place.protect(Pdb("web", allowed=0, healthy=3, needed=3, expected=4))
 
     said: list[str] = []
@@ -327,6 +328,7 @@ def test_what_is_waited_for_is_said(stage: Callable[[str], Stage]) -> None:
         "  told/a: PDB told/web allows no eviction: 3 of 4 available, 3 needed",
         "  told/b: is terminating",
         "  told/c: is terminating",
+        "  PDB told/web misses told/d: back-off pulling image",
         "  Next: told stays cordoned; mend what is in the way and run the same command again, or let pods come back: "
         "clusterctl uncordon told",
     ]
