@@ -392,9 +392,9 @@ class FakeApi:
         """The mark remembers what was before the first cordon."""
 
         def mark(old: NodeFacts) -> NodeFacts:
-            return replace(
-                old, unschedulable=True, cordoned=old.cordoned or Cordon(by, "2026-01-01T00:00:00Z", old.unschedulable)
-            )
+            made = old.cordoned or Cordon(by, "2026-01-01T00:00:00Z", old.unschedulable)
+            drained = made.drained and old.unschedulable
+            return replace(old, unschedulable=True, cordoned=replace(made, drained=drained))
 
         self._change_node("cordon", node, mark)
 
@@ -415,26 +415,35 @@ class FakeApi:
         )
 
     def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
-        """The pods that leave are gone at once; a fault in the middle leaves half of them."""
+        """The pods that leave are gone at once; a fault in the middle leaves half of them.
+
+        Those that are labelled so are made again in the same place.
+        """
         going = leaving(self.world.pods, node, options)
         if going.fatal:
             raise Refused(f"{node} cannot be drained: {going.fatal[0].pod} {going.fatal[0].reason}")
 
-        def gone(count: int) -> Callable[[ClusterFacts], ClusterFacts]:
-            def effect(api: ClusterFacts) -> ClusterFacts:
-                pods = tuple(pod for pod in self.world.pods.pods if pod not in going.evicted[:count])
-                self.world.pods = replace(self.world.pods, pods=pods)
-                return api
+        def leave(api: ClusterFacts, gone: tuple[PodFacts, ...]) -> ClusterFacts:
+            back = {pod.uid for pod in gone if pod.labels == COMES_BACK}
+            kept = [pod for pod in self.world.pods.pods if pod not in gone or pod.uid in back]
+            pods = tuple(replace(pod, uid="another") if pod.uid in back else pod for pod in kept)
+            self.world.pods = replace(self.world.pods, pods=pods)
+            return api
 
-            return effect
+        def drained(api: ClusterFacts) -> ClusterFacts:
+            old = api.nodes[node]
+            mark = replace(old.cordoned, drained=True) if old.cordoned else None
+            return leave(replace(api, nodes={**api.nodes, node: replace(old, cordoned=mark)}), going.evicted)
 
-        count = len(going.evicted)
-        self._change(f"drain {node}", gone(count), gone(count // 2))
+        half = going.evicted[: len(going.evicted) // 2]
+        self._change(f"drain {node}", drained, lambda api: leave(api, half))
 
     def _change_node(self, verb: str, node: str, change: Callable[[NodeFacts], NodeFacts]) -> None:
         self._change(f"{verb} {node}", lambda api: replace(api, nodes={**api.nodes, node: change(api.nodes[node])}))
 
 
+COMES_BACK = {"whatever": "is cordoned"}
+"""The labels of a pod that is made again on the node that it left."""
 _OWN_WORKLOADS = ("own/DaemonSet/plugin",)
 
 
@@ -765,7 +774,8 @@ def _new_kubelet(world: World, host: Host, script: Script) -> None:
     node = world.api.nodes[host.name]
     if minor(node.kubelet_version) != minor(wanted):
         assert node.unschedulable, f"{host.name} is not cordoned"
-        assert not leaving(world.pods, host.name, world.inventory.cluster.drain).evicted, f"{host.name} is not drained"
+        left = leaving(world.pods, host.name, world.inventory.cluster.drain).evicted
+    assert not [pod for pod in left if pod.uid != "another"], f"{host.name} is not drained"
     assert at_least((facts.file(upgrading.MARK) or "").strip(), wanted), f"{host.name} has old flags"
     _install(world, host, "kubelet", "kubectl")
     world.api = replace(world.api, nodes={**world.api.nodes, host.name: replace(node, kubelet_version=wanted)})

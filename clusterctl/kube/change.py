@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,7 +94,8 @@ class Changes:
     def cordon(self, node: str, *, by: str) -> None:
         """Let no pod be scheduled to a node, and mark it: by whom, when, and whether it was so before.
 
-        A mark that is there already stays, with what it says of the time before the first cordon.
+        A mark that is there already stays, with what it says of the time before the first cordon. Where a hand has
+        uncordoned the node since, it counts as drained no more.
         """
 
         def change(found: Object) -> Object | None:
@@ -103,7 +104,7 @@ class Changes:
             if mark and before:
                 return None
             mark = mark or Cordon(by, datetime.now(UTC).isoformat(timespec="seconds"), before)
-            annotations = {CORDONED_ANNOTATION: cordon_text(mark)}
+            annotations = {CORDONED_ANNOTATION: cordon_text(replace(mark, drained=False))}
             return {"metadata": {"annotations": annotations}, "spec": {"unschedulable": True}}
 
         self._change_node(node, change)
@@ -136,8 +137,16 @@ class Changes:
         self._change_node(node, change)
 
     def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
-        """Let the pods of a cordoned node go as kubectl does, and wait until they are gone."""
-        Drain(self._kube, node, options, say, stopping).run()
+        """Let the pods of a cordoned node go as kubectl does, wait until they are gone, and note that in our mark."""
+
+        def change(found: Object) -> Object | None:
+            mark = cordoned(found["metadata"].get("annotations"))
+            if mark is None:
+                return None
+            return {"metadata": {"annotations": {CORDONED_ANNOTATION: cordon_text(replace(mark, drained=True))}}}
+
+        if Drain(self._kube, node, options, say, stopping).run():
+            self._change_node(node, change)
 
     def apply(self, manifest: str, *, record: str = "", digest: str = "") -> None:
         """Apply every object of a YAML stream by server-side apply, in its order.

@@ -66,8 +66,8 @@ class Drain:
         self._silence = ""
         self._silent_since: float | None = None
 
-    def run(self) -> None:
-        """Let the pods go, and wait until they are gone or ``stopping`` says so.
+    def run(self) -> bool:
+        """Let the pods go, and wait until they are gone or ``stopping`` says so. Whether all are gone.
 
         Raises Refused before anything is evicted, NotVerified past the deadline, KubernetesError when the API refuses.
         """
@@ -106,6 +106,7 @@ class Drain:
                 resolution=f"{self._node} stays cordoned; correct what the API server names and run the same command "
                 f"again, or let pods come back: clusterctl uncordon {self._node}",
             )
+        return not self._left
 
     def _ask(self, pool: ThreadPoolExecutor, now: float) -> None:
         """Take in the answers that have come, and ask whoever's time it is."""

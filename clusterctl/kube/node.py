@@ -36,7 +36,7 @@ def cordoned(annotations: Mapping[str, str] | None) -> Cordon | None:
     """Read the mark of a cordon. One that somebody spoilt is none."""
     try:
         data = json.loads((annotations or {})[CORDONED_ANNOTATION])
-        return Cordon(str(data["by"]), str(data["at"]), bool(data["unschedulable"]))
+        return Cordon(str(data["by"]), str(data["at"]), bool(data["unschedulable"]), data.get("drained") is True)
     except (KeyError, ValueError, TypeError):
         return None
 

@@ -168,11 +168,15 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Cordon:
-    """clusterctl's mark on a node that it cordoned: who did, when, and whether it was unschedulable before."""
+    """clusterctl's mark on a node that it cordoned: who did, when, and whether it was unschedulable before.
+
+    ``drained`` says that a drain has come to its end since. Pods that are there afterwards ignore the cordon.
+    """
 
     by: str
     at: str
     unschedulable: bool
+    drained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class ClusterApi(Protocol):
         """Let pods prefer other nodes, because this one is to be drained soon."""
 
     def drain(self, node: str, options: DrainOptions, say: Callable[[str], None], stopping: Callable[[], bool]) -> None:
-        """Let the pods of a cordoned node go as kubectl does, and wait until they are gone.
+        """Let the pods of a cordoned node go as kubectl does, wait until they are gone, and note that in the mark.
 
         Returns early when ``stopping`` says so. Raises Refused before anything is evicted when a pod may not be,
         NotVerified past the deadline: it names the pods that are left and the budgets that hold them.

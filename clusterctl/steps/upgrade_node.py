@@ -92,7 +92,10 @@ class Drain(Step):
     changes_host = False
 
     def check(self, situation: Situation) -> Verdict:
-        """The mark, and no pod that a drain would evict. A node whose kubelet is through is not drained again."""
+        """The mark, and no pod that a drain would evict, but those that came afterwards: they ignore the cordon.
+
+        A node whose kubelet is through is not drained again.
+        """
         node = situation.node
         if node is None or situation.pods is None:
             return Unknown(situation.api_problem or f"{situation.node_name} is not a node")
@@ -102,9 +105,9 @@ class Drain(Step):
         left = len(going.evicted) + len(going.fatal)
         if node.cordoned is None or not node.unschedulable:
             return Needed(f"{node.name} is not cordoned, and {left} of its pods have to leave")
-        if left:
+        if left and not node.cordoned.drained:
             return Needed(f"{left} pods of {node.name} have to leave")
-        return Satisfied("it is cordoned, and nothing is left that would leave")
+        return Satisfied("it is cordoned and drained")
 
     def preview(self, situation: Situation) -> str:
         """As kubectl would take it."""

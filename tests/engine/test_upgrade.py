@@ -21,7 +21,7 @@ from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.upgrade_snapshot import RECORD
 from tests.builders import VIRTUAL, make_inventory
-from tests.simulation import FAULTS, Fault, Killed, World, run
+from tests.simulation import COMES_BACK, FAULTS, Fault, Killed, World, run
 
 BOOTSTRAP = load_playbook(folder("playbooks") / "bootstrap.yaml", CATALOGUE)
 UPGRADE = load_playbook(folder("playbooks") / "upgrade.yaml", CATALOGUE)
@@ -80,7 +80,7 @@ class Watched(World):
 
 
 def pods() -> Pods:
-    """Two pods of a ReplicaSet on each worker and a control plane, which tolerate all, and one of a DaemonSet."""
+    """Two pods of a ReplicaSet, which tolerate all, and one of a DaemonSet on each node; on w1 one that comes back."""
     web, proxy = Owner("ReplicaSet", "web", "1"), Owner("DaemonSet", "kube-proxy", "2")
     anywhere = {"tolerations": [{"operator": "Exists"}]}
     found = []
@@ -89,6 +89,7 @@ def pods() -> Pods:
             name, uid = f"web-{node}-{number}", f"{node}-{number}"
             found.append(PodFacts("web", name, uid, node, controller=web, scheduling=anywhere))
         found.append(PodFacts("kube-system", f"kube-proxy-{node}", f"{node}-p", node, controller=proxy))
+    found.append(PodFacts("web", "back", "back", "w1", labels=COMES_BACK, controller=web, scheduling=anywhere))
     return Pods(tuple(found))
 
 

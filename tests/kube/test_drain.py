@@ -628,6 +628,33 @@ def test_a_cordon_is_marked_and_taken_back(kube: Kube, make_node: Callable[..., 
     assert marks(kube, node) == (False, False, ("own:NoSchedule",))
 
 
+def test_the_mark_says_that_the_node_is_drained(stage: Callable[[str], Stage], kubectl: list[str]) -> None:
+    """Only when all are gone; a pod that comes back nevertheless changes nothing, a hand that uncordons does."""
+    place = stage("noted")
+    place.add(A)
+    place.stuck.add("a")
+    place.revived["a"] = A
+
+    def drained() -> bool:
+        mark = observe(place.kube).nodes["noted"].cordoned
+        assert mark
+        return mark.drained
+
+    with pytest.raises(NotVerified):
+        run(place.kube, "noted", timeout=1)
+    assert not drained()
+    Changes(place.kube).drain("noted", DrainOptions(), lambda text: None, lambda: True)
+    assert not drained()
+    place.stuck.clear()
+    run(place.kube, "noted")
+    assert place.left() == {"a": False}
+    Changes(place.kube).cordon("noted", by="bob@desk")
+    assert drained()
+    subprocess.run([*kubectl, "uncordon", "noted"], check=True, capture_output=True)
+    Changes(place.kube).cordon("noted", by="bob@desk")
+    assert not drained()
+
+
 def test_the_operators_own_cordon_is_kept(kube: Kube, make_node: Callable[..., str], kubectl: list[str]) -> None:
     """A node that somebody had cordoned before stays so, and one without our mark is not touched."""
     node = make_node("w1")

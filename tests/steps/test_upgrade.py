@@ -109,6 +109,8 @@ ON_W1 = Pods(
         PodFacts("web", "web-2", "3", "w2", controller=WEB),
     )
 )
+DONE = replace(CORDON, drained=True)
+DRAINED: dict[str, Any] = {"w1": {"unschedulable": True, "cordoned": DONE}}
 CORDONED: dict[str, Any] = {"w1": {"unschedulable": True, "cordoned": CORDON}}
 
 CASES: list[tuple[Step, Situation, type, str]] = [
@@ -192,7 +194,9 @@ CASES: list[tuple[Step, Situation, type, str]] = [
     # The drain: our mark, and nobody left who would leave.
     (upgrade_node.Drain(), at("w1", pods=ON_W1), Needed, "not cordoned, and 1 of its pods"),
     (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED), pods=ON_W1), Needed, "1 pods of w1"),
-    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED)), Satisfied, "nothing is left"),
+    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED)), Satisfied, "cordoned and drained"),
+    (upgrade_node.Drain(), at("w1", api=cluster(**DRAINED), pods=ON_W1), Satisfied, "cordoned and drained"),
+    (upgrade_node.Drain(), at("w1", api=cluster(w1={"cordoned": DONE}), pods=ON_W1), Needed, "not cordoned"),
     (upgrade_node.Drain(), at("w1", api=cluster(w1={"unschedulable": True})), Needed, "not cordoned"),
     (upgrade_node.Drain(), at("w1", api=cluster(w1={"cordoned": CORDON})), Needed, "not cordoned"),
     (upgrade_node.Drain(), at("w1", host("w1", NEW), cluster(NEW), pods=ON_W1), Satisfied, "its kubelet is 1.36.3"),
