@@ -2,25 +2,17 @@
 
     python benchmarks/bootstrap.py [PAIRS]
 
-Each run gets fresh machines, of a lab of its own that is taken away again; their boot is not counted. Both ways
-end when every node is Ready and the add-ons are. The order within a pair alternates.
+Both ways end when every node is Ready and the add-ons are.
 """
 
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from pairs import KUBECTL, clusterctl, compare, everywhere, on
 
-from clusterctl.lab.lab import Lab, up
+from clusterctl.lab.lab import Lab
 from clusterctl.lab.shape import Shape
 from clusterctl.model.inventory import FlannelNetwork, load_inventory
 from clusterctl.render import document
 from clusterctl.steps.runtime import containerd_config
 from clusterctl.steps.runtime_registries import hosts_toml
-
-KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
 PREPARE = r"""
 set -eu
@@ -97,54 +89,9 @@ def by_hand(lab: Lab) -> None:
     )
 
 
-def by_clusterctl(lab: Lab) -> None:
-    """The command."""
-    subprocess.run(
-        [sys.executable, "-m", "clusterctl", "-i", str(lab.inventory), "bootstrap", "--yes"],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
-def on(lab: Lab, name: str, script: str) -> str:
-    """Run a script on a machine through OpenSSH; return what it printed."""
-    done = subprocess.run(
-        [*lab.ssh_command(name), "bash -s"], input=f"set -eu\n{script}", capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
-
-
-def everywhere(lab: Lab, names: Sequence[str], script: Callable[[str], str]) -> None:
-    """Run a script on several machines at once."""
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        list(pool.map(lambda name: on(lab, name, script(name)), names))
-
-
-def once(way: Callable[[Lab], None]) -> float:
-    """Fresh machines, one bootstrap; return its seconds."""
-    lab = up(Shape(name="bench", control_planes=1, workers=2))
-    try:
-        began = time.perf_counter()
-        way(lab)
-        return time.perf_counter() - began
-    finally:
-        lab.down()
-
-
-def main() -> None:
-    """Run the pairs, print each figure and the ratio of the medians."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    ways = {"by hand": by_hand, "clusterctl": by_clusterctl}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for index in range(pairs):
-        for name in list(ways) if index % 2 == 0 else reversed(list(ways)):
-            times[name].append(once(ways[name]))
-            print(f"{name:12} {times[name][-1]:6.1f} s", flush=True)
-    hand, ours = (statistics.median(times[name]) for name in ways)
-    print(f"medians: by hand {hand:.1f} s, clusterctl {ours:.1f} s, ratio {ours / hand:.2f} (goal 1.10)")
-
-
 if __name__ == "__main__":
-    main()
+    compare(
+        {"by hand": by_hand, "clusterctl": lambda lab: clusterctl(lab, "bootstrap", "--yes")},
+        Shape(name="bench", control_planes=1, workers=2),
+        goal=1.10,
+    )

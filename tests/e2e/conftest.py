@@ -1,6 +1,7 @@
 """Real machines for tests: ask for a shape, get a lab."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -52,6 +53,18 @@ def telling(pytestconfig: pytest.Config) -> Callable[[], Report]:
         return report
 
     return make
+
+
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Write a line beside what is captured, from a worker as well: figures are for people."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def line(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return line
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,9 @@ import json
 import os
 import re
 import secrets
-import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +20,10 @@ import pytest
 import yaml
 
 from clusterctl.lab.lab import Lab
-from clusterctl.lab.machine import identifier
 from clusterctl.steps.workers import DISCOVERY
 from tests.e2e.conftest import LabFactory
 from tests.e2e.test_bootstrap import command
+from tests.e2e.watch import TOKEN, WRITTEN_TO, Watch, held, read, root_of
 
 pytestmark = pytest.mark.e2e
 
@@ -41,8 +38,6 @@ USERS: Mapping[str, str] = {
     ">/etc/sudoers.d/deploy",
     "jump": "true",
 }
-TOKEN = re.compile(rb"[a-z0-9]{6}\.[a-z0-9]{16}")
-WRITTEN_TO = ("run", "tmp", "var/log", "var/tmp", "root", "home")
 
 
 @dataclass
@@ -99,13 +94,6 @@ class Site:
             self.lab.ssh_command(name, "sudo", "bash", "-e"), input=script, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-
-    def root(self, name: str) -> Path:
-        """A machine's root directory, as this computer sees it."""
-        listed = subprocess.run(
-            ["ip", "netns", "pids", identifier(self.lab.name, name)], capture_output=True, text=True, check=True
-        )
-        return Path("/proc") / str(min(map(int, listed.stdout.split()))) / "root"
 
     def attempts(self) -> list[str]:
         """The passwords that sudo has refused on any machine, as PAM logged them."""
@@ -245,56 +233,9 @@ def test_the_password_may_be_typed(site: Site) -> None:
     site.change(sudo_password={"file": str(site.password_file)})
 
 
-class Watch:
-    """Looks at the arguments and the environment of every process while something runs.
-
-    This computer sees the processes of all machines, as ``ps auxww`` on each of them would show them. The tokens
-    that are made meanwhile are learnt from where they are: the file for a joining host, and Secrets of the cluster.
-    """
-
-    def __init__(self, site: Site) -> None:
-        self.seen: set[bytes] = set()
-        self.looks = 0
-        self.tokens: set[bytes] = set()
-        self._site = site
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in (self._watch, self._ask)]
-
-    def __enter__(self) -> "Watch":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _watch(self) -> None:
-        files = [self._site.root(name) / DISCOVERY.lstrip("/") for name in HOSTS]
-        while not self._over.wait(0.02):
-            self.looks += 1
-            for process in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    with suppress(OSError):
-                        self.seen.add((process / name).read_bytes())
-            for file in files:
-                with suppress(OSError):
-                    self.tokens |= set(TOKEN.findall(file.read_bytes()))
-
-    def _ask(self) -> None:
-        while not self._over.wait(1.0):
-            done = subprocess.run(
-                self._site.lab.ssh_command(
-                    "cp1", "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get secret -o json"
-                ),
-                capture_output=True,
-                check=False,
-            )
-            for secret in json.loads(done.stdout)["items"] if done.returncode == 0 else ():
-                data = {key: base64.b64decode(value) for key, value in secret.get("data", {}).items()}
-                if "token-id" in data:
-                    self.tokens.add(data["token-id"] + b"." + data["token-secret"])
+def watch(site: Site) -> Watch:
+    """A watch that learns the tokens with which hosts join."""
+    return Watch(site.lab, HOSTS, {DISCOVERY: TOKEN})
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +243,7 @@ def watched(site: Site) -> Watch:
     """The bootstrap itself, and everything that an operator may do around it, while processes are watched."""
     log, plan = str(site.folder / "log.ndjson"), str(site.folder / "plan.json")
     site.change(sudo_password={"file": str(site.password_file)})
-    with Watch(site) as watch:
+    with watch(site) as watching:
         for words in (
             ("inventory", "check", "--json"),
             ("plan", "bootstrap", "-o", plan),
@@ -315,7 +256,7 @@ def watched(site: Site) -> Watch:
         ):
             done = site.call(*words)
             assert done.returncode == 0, (words, done.stdout[-3000:], done.stderr[-3000:])
-    return watch
+    return watching
 
 
 @pytest.mark.timeout(900)
@@ -363,7 +304,7 @@ def marks(site: Site, watched: Watch) -> dict[str, bytes]:
         "sudo's password in base64": base64.b64encode(site.password.encode()),
         "the registry's password": site.registry_file.read_bytes().strip(),
         "the registry's header": base64.b64encode(b"puller:" + site.registry_file.read_bytes().strip()),
-        **{f"token {number}": token for number, token in enumerate(sorted(watched.tokens))},
+        **{f"token {number}": token for number, token in enumerate(sorted(watched.learnt))},
     }
     key = site.lab.run("cp1", "sudo sed -n 's/.*secret: //p' /etc/kubernetes/encryption/config.yaml").strip()
     admin = yaml.safe_load(site.lab.run("cp1", "sudo cat /etc/kubernetes/admin.conf"))
@@ -372,43 +313,20 @@ def marks(site: Site, watched: Watch) -> dict[str, bytes]:
     return found
 
 
-def written(folder: Path) -> Iterator[Path]:
-    """The files below a folder; not those of containers' images."""
-    for path, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != "rootfs"]
-        for name in files:
-            with suppress(OSError):
-                if stat.S_ISREG(os.lstat(Path(path, name)).st_mode):
-                    yield Path(path, name)
-
-
-def held(texts: Iterator[tuple[str, bytes]], marks: Mapping[str, bytes]) -> list[str]:
-    """Where a mark was found, and which."""
-    return [f"{place}: {name}" for place, text in texts for name, mark in marks.items() if mark in text]
-
-
-def read(*folders: Path) -> Iterator[tuple[str, bytes]]:
-    """The files below some folders, with their content; what vanishes meanwhile is not there."""
-    for folder in folders:
-        for path in written(folder):
-            with suppress(OSError):
-                yield str(path), path.read_bytes()
-
-
 def test_the_search_finds_what_is_there(site: Site, marks: dict[str, bytes], watched: Watch) -> None:
     """All kinds of secrets were learnt, and one that is planted in each kind of place is found."""
     planted = {"planted": b"planted-mark"}
     site.on("w1", "echo planted-mark >/run/planted; echo planted-mark | systemd-cat; rm -f /tmp/none")
-    with Watch(site) as watch:
+    with watch(site) as watching:
         subprocess.run(["sh", "-c", "sleep 0.5; : planted-mark"], check=True)
     journal = site.lab.run("w1", "sudo journalctl --no-pager -o export").encode()
     site.on("w1", "rm /run/planted")
 
-    assert len(watched.tokens) >= 2  # kubeadm init's own, and the worker's.
+    assert len(watched.learnt) >= 2  # kubeadm init's own, and the worker's.
     assert all(len(mark) >= 16 for mark in marks.values())
     hosts_toml = site.lab.run("w1", f"sudo cat /etc/containerd/certs.d/{REGISTRY}/hosts.toml").encode()
     assert marks["the registry's header"] in hosts_toml
-    assert held(iter([("processes", b"\n".join(watch.seen))]), planted)
+    assert held(iter([("processes", b"\n".join(watching.seen))]), planted)
     assert held(iter([("journal", journal)]), planted)
     assert any(b"kubeadm\0init" in line for line in watched.seen)
 
@@ -432,7 +350,7 @@ def test_nothing_that_the_operator_keeps_holds_a_secret(site: Site, marks: dict[
 @pytest.mark.parametrize("name", [*HOSTS, BASTION])
 def test_nothing_that_a_machine_wrote_holds_a_secret(site: Site, marks: dict[str, bytes], name: str) -> None:
     """Neither its journal nor what is below /run, /tmp, /var/log, /var/tmp and the homes; nothing of a join is left."""
-    root = site.root(name)
+    root = root_of(site.lab, name)
     journal = site.lab.run(name, "sudo journalctl --no-pager -o export").encode(errors="replace")
     texts = [("the journal", journal), *read(*(root / folder for folder in WRITTEN_TO))]
 

@@ -6,16 +6,15 @@ The tests build on each other, in their order: two runs, disturbed in four ways,
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusterctl.lab.lab import Lab
 from tests.e2e.conftest import LabFactory
-from tests.e2e.test_bootstrap import clusterctl, command, counts
+from tests.e2e.running import Running, start
+from tests.e2e.test_bootstrap import clusterctl, counts
 
 pytestmark = pytest.mark.e2e
 
@@ -23,51 +22,6 @@ MODULES = "/etc/modules-load.d/kubernetes.conf"
 # The last file that kubeadm writes before it starts the kubelet: images are there, and nothing is done yet.
 FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 SYSCTLS = "/etc/sysctl.d/99-kubernetes.conf"
-
-
-@dataclass
-class Running:
-    """A bootstrap that runs in the background, with what it says and its events."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    log: Path
-
-    @property
-    def said(self) -> str:
-        """Everything that it wrote so far."""
-        return self.output.read_text()
-
-    @property
-    def events(self) -> list[dict[str, object]]:
-        """Everything that happened so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
-
-    def has(self, event: str, **values: object) -> bool:
-        """Whether this has happened."""
-        return any(
-            each["event"] == event and all(each[key] == value for key, value in values.items()) for each in self.events
-        )
-
-    def until(self, true: Callable[[], bool], seconds: float = 240) -> None:
-        """Wait until something is so, while the run goes on."""
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.1)
-
-    def end(self, seconds: float = 420) -> int:
-        """Wait for its end, and return its exit code."""
-        return self.process.wait(seconds)
-
-
-def start(lab: Lab, folder: Path) -> Running:
-    """Start a bootstrap."""
-    output, log = folder / "output", folder / "events"
-    with output.open("wb") as out:
-        process = subprocess.Popen(command(lab, "bootstrap", "--yes", "--log", str(log)), stdout=out, stderr=out)
-    return Running(process, output, log)
 
 
 def in_hand(lab: Lab, name: str) -> str:
@@ -95,7 +49,7 @@ def stopped(
     machines: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Running, subprocess.CompletedProcess[str]]:
     """The first run: a second operator comes while packages are installed, then the first one presses Ctrl-C."""
-    run = start(machines, tmp_path_factory.mktemp("stopped"))
+    run = start(machines, tmp_path_factory.mktemp("stopped"), "bootstrap", "--yes")
     run.until(lambda: in_hand(machines, "cp1") == "runtime/containerd")
     second = clusterctl(machines, "bootstrap", "--yes")
     run.process.send_signal(signal.SIGINT)
@@ -143,7 +97,7 @@ def test_ctrl_c_finishes_the_scripts_in_hand_and_starts_nothing_new(
 @pytest.fixture(scope="module")
 def cut(machines: Lab, stopped: object, tmp_path_factory: pytest.TempPathFactory) -> Running:
     """The second run: cp1 is cut off in the middle of kubeadm init, then w2 loses its power in kubeadm join."""
-    run = start(machines, tmp_path_factory.mktemp("cut"))
+    run = start(machines, tmp_path_factory.mktemp("cut"), "bootstrap", "--yes")
     run.until(lambda: exists(machines, "cp1", FLAGS))
     machines.partition("cp1")
     try:
