@@ -25,6 +25,7 @@ import random
 import resource
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -290,6 +291,8 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--inventory", type=Path)
     asked = parser.parse_args()
+    # Whoever is terminated ends its servers as well.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     beside = peers.install() if asked.peers else None
     results: dict[int, Mapping[str, Measured]] = {}
     for count in [len(load_inventory(asked.inventory).hosts)] if asked.inventory else asked.hosts:
