@@ -1,6 +1,6 @@
 # The same targets for people and for CI. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo demo-down test test-fast lint format golden docs bench
+.PHONY: help setup machine demo demo-down test test-fast test-long lint format golden docs bench
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,13 +36,17 @@ demo-down: setup ## Take the demo's machines away again
 	$(BIN)/clusterctl lab down --name $(LAB)
 
 test: setup machine ## Run everything, the lab's end-to-end tests included (root)
-	$(BIN)/clusterctl lab build
+	$(BIN)/clusterctl lab build --kubernetes 1.35.4 --kubernetes 1.36.3
 	$(BIN)/pytest -m "not e2e and not long" -n 2
 	$(BIN)/pytest -m "e2e and alone and not long" --timeout 5400
 	$(BIN)/pytest -m "e2e and not alone and not long" -n 2 --dist loadfile --timeout 5400
 
 test-fast: setup ## Run the tests that need no machines
 	$(BIN)/pytest -m "not e2e and not long" -n 2
+
+test-long: setup machine ## Run the tests that take longer than a change may wait for (root, an hour from an empty cache)
+	$(BIN)/clusterctl lab build --kubernetes 1.34.4 --kubernetes 1.35.4 --kubernetes 1.36.3
+	$(BIN)/pytest -m "long" --timeout 5400
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check
@@ -66,3 +70,4 @@ bench: setup machine ## Measure: lab, second run, start-up, forecast, bootstrap 
 	$(BIN)/python benchmarks/lab_up.py
 	$(BIN)/python benchmarks/forecast.py
 	$(BIN)/python benchmarks/bootstrap.py
+	$(BIN)/python benchmarks/upgrade.py

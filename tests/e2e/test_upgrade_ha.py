@@ -1,0 +1,48 @@
+"""Three control planes behind one address brought to the next minor version: nobody loses a request; for real."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import LabFactory
+from tests.e2e.probe import Probe, version
+from tests.e2e.test_bootstrap import ok
+from tests.e2e.test_ha import PORT
+from tests.e2e.test_upgrade import NEW, OLD, Cluster, killed_in_a_drain, made
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def ha(lab: LabFactory) -> Iterator[Cluster]:
+    """Three control planes behind a virtual IP, and two workers."""
+    machines = lab(control_planes=3, workers=2, name="e2e-upha", kubernetes=OLD)
+    yield made(machines)
+    machines.down()
+
+
+@pytest.mark.timeout(2400)
+def test_three_control_planes_are_upgraded_and_no_request_is_lost(
+    ha: Cluster, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    """Neither of the web service nor of the API's endpoint; killed in the middle of a drain, and run again."""
+    config = yaml.safe_load(ok(ha.lab, "kubeconfig"))
+    authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+    address = str(yaml.safe_load(ha.lab.inventory.read_text())["cluster"]["virtual_ip"])
+    with Probe(ha.web()) as web, Probe(version(address, PORT, authority)) as api:
+        killed_in_a_drain(ha, tmp_path)
+        assert len(ha.cordoned()) == 1
+
+        ok(ha.lab, *ha.upgrade("--yes"))
+        time.sleep(2)
+
+    tell(f"upgrade: three control planes: the web service: {web}; the endpoint: {api}")
+    assert set(ha.versions().values()) == {f"v{NEW}"}
+    assert ha.cordoned() == set()
+    assert web.lost == []
+    assert api.lost == []
+    assert "Nothing to do" in ok(ha.lab, *ha.upgrade("--yes"))
