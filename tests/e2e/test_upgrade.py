@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 from clusterctl.lab.lab import Lab
 from tests.e2e.conftest import LabFactory
@@ -49,7 +48,7 @@ spec:
                 labelSelector: {{matchLabels: {{app: web}}}}
       containers:
         - name: web
-          image: IMAGE
+          image: nginx:1.22
           command: [nginx, -g, daemon off;]
           readinessProbe: {{httpGet: {{path: /, port: 80}}, periodSeconds: 1}}
           # Every node has to learn that this pod is no endpoint any more, before it stops to answer.
@@ -122,8 +121,7 @@ class Cluster:
 def made(lab: Lab) -> Cluster:
     """Bootstrap the lab, and put the web service on it."""
     ok(lab, "bootstrap", "--yes")
-    image = f"{yaml.safe_load(lab.inventory.read_text())['cluster']['sources']['images']}/nginx:1.22"
-    lab.run("cp1", f"{KUBECTL} apply -f - <<'END'\n{WEB.replace('IMAGE', image)}END\n")
+    lab.run("cp1", f"{KUBECTL} apply -f - <<'END'\n{WEB}END\n")
     cluster = Cluster(lab)
     cluster.kubectl("rollout status deployment web --timeout 120s")
     # The first pod may have come before the second node was there.
