@@ -165,6 +165,7 @@ class Session:
         self._say: Callable[[Host, str, float], None] = lambda host, why, seconds: None
         self.view = self._make_view()
         self.unreached: dict[str, ClusterctlError] = {}
+        self.began = False
         self._api: Api | None = None
         self._through: Host | None = None
         self._holds: dict[str, Hold] = {}
@@ -331,8 +332,9 @@ class Session:
     def run(self, playbook: Playbook, publish: Publish, trail: Lines, *, contract: Contract | None = None) -> None:
         """Run ``playbook``; every event goes to ``publish``, every action to ``trail``. Raises as Runner does.
 
-        With a ``contract`` no step acts but as it says.
+        With a ``contract`` no step acts but as it says. ``began`` says from now on that something may have changed.
         """
+        self.began = True
         self._say = lambda host, why, seconds: publish(Waiting(host.name, "", why, seconds))
 
         def tools(host: Host, say: Callable[[str], None], stopping: Callable[[], bool]) -> Tools:

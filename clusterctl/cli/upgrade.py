@@ -27,7 +27,7 @@ from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import Session, open_session
 from clusterctl.cli.verify import prove
 from clusterctl.engine.playbook import Play, Playbook, is_batch
-from clusterctl.errors import ClusterctlError, InputError, Refused
+from clusterctl.errors import ClusterctlError, InputError
 from clusterctl.model.edit import with_kubernetes
 from clusterctl.model.inventory import Inventory
 
@@ -117,8 +117,8 @@ def upgrade(
                 acted |= run(first, answered=yes or acted)
                 for part in rest:
                     acted |= run(part, answered=False)
-        except ClusterctlError as error:
-            if acted or not isinstance(error, Refused):
+        except ClusterctlError:
+            if session.began:
                 _tell_where_it_is(session)
             raise
         if not acted:

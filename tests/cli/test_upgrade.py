@@ -216,6 +216,7 @@ def test_a_host_that_cannot_be_reached_stops_it_before_it_starts(
     result = call("upgrade", "--to", "1.36.3", "--yes")
 
     assert result.exit_code == 4
+    assert "What is where" not in result.stderr
     assert running.actions == []
     assert call("upgrade", "--to", "1.36.3", "--limit", "cp1,w1", "--yes").exit_code == 0
     assert running.api is not None
