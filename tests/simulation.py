@@ -48,6 +48,7 @@ from clusterctl.steps import (
     control_plane,
     kubeadm,
     network,
+    os_update,
     packages,
     preflight,
     runtime,
@@ -214,7 +215,9 @@ class World:
             self.api_starts, starts = max(0, self.api_starts - 1), self.api_starts
             if self.api is None or starts:
                 raise KubernetesError("the API server does not answer")
-            return self.api
+            boots = {name: facts.boot_id for name, facts in self.hosts.items()}
+            nodes = {name: replace(node, boot_id=boots.get(name, "")) for name, node in self.api.nodes.items()}
+            return replace(self.api, nodes=nodes)
 
     def look_at_pods(self) -> Pods:
         """The pods, of an API that answers."""
@@ -672,6 +675,22 @@ def _part(world: World, host: Host, script: Script) -> None:
         _host(world, host, addresses=(*world.hosts[host.name].addresses, wanted))
 
 
+def _lists(world: World, host: Host, script: Script) -> None:
+    """The sources have a new kernel, until that is installed."""
+    kernel = "linux-image-amd64"
+    news = "" if kernel in world.hosts[host.name].packages else f"{kernel}\n"
+    noted = FileFact(f"{world.hosts[host.name].now:.0f}\n{news}", "644")
+    _host(world, host, files={**world.hosts[host.name].files, os_update.UPGRADABLE: noted})
+
+
+def _os_upgraded(world: World, host: Host, script: Script) -> None:
+    """The new kernel asks for a restart."""
+    facts = world.hosts[host.name]
+    installed = {**facts.packages, "linux-image-amd64": Package("6.1.1", held=False, intact=True)}
+    _host(world, host, packages=installed, paths=facts.paths | {os_update.RESTART_REQUIRED})
+    _lists(world, host, script)
+
+
 def _told_haproxy(world: World, host: Host, script: Script) -> None:
     """The HAProxy of this host uses a server, or does not."""
     told = re.search(r"set server kube-apiserver/(\S+) state (drain|ready)", script.text)
@@ -802,6 +821,12 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "endpoint/haproxy": _part,
     "endpoint/keepalived": _part,
     "endpoint/leave": _told_haproxy,
+    "reboot/leave": _told_haproxy,
+    "os-update/leave": _told_haproxy,
+    "reboot/restart": lambda world, host, script: world.reboot(host.name),
+    "os-update/restart": lambda world, host, script: world.reboot(host.name),
+    "os-update/lists": _lists,
+    "os-update/packages": _os_upgraded,
     "endpoint/rejoin": _told_haproxy,
     "api-server/encryption-key": _encryption_key,
     "api-server/audit-policy": _written,

@@ -37,6 +37,13 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "verify": "Prove that the cluster works, by using it.",
         "forecast": "Show what draining the nodes would meet, and move nothing.",
     },
+    "Keep": {
+        "cordon": "Let no pod come to nodes.",
+        "uncordon": "Let pods come again to nodes that clusterctl cordoned.",
+        "drain": "Let the pods of nodes go elsewhere, one node after the other.",
+        "reboot": "Restart hosts, each one drained before and given back afterwards.",
+        "os-update": "Upgrade the packages of the operating system, and restart hosts where that is asked for.",
+    },
     "Try": {
         "lab": "Make throwaway machines on this computer, and clusters to try things on.",
     },
@@ -54,7 +61,8 @@ class Root(click.Group):
         """Import the module of ``cmd_name``."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = getattr(import_module(f"clusterctl.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"clusterctl.cli.{name}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker.
         return command
 

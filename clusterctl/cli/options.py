@@ -1,15 +1,18 @@
 """Options and arguments that several commands share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from clusterctl.errors import InputError
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "clusterctl.inventory"
 _SUDO = "clusterctl.ask_sudo_password"
+_DRAIN = "clusterctl.drain"
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -66,6 +69,23 @@ ignore_option = click.option(
     metavar="NAME",
     help="Go on although this finding blocks, such as preflight/etcd-disk; the plan still shows it. May be repeated.",
 )
+
+
+def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    from clusterctl.engine.playbook import is_batch
+
+    batch = int(value) if value and value.isdecimal() else value
+    if batch is not None and not (is_batch(batch) and batch):
+        raise InputError(f"--batch {value}: not a number of hosts", resolution="use a number from 1 on, or 1% to 100%")
+    return batch
+
+
+batch_option = click.option(
+    "--batch",
+    metavar="N|P%",
+    callback=_batch,
+    help="How many workers at once; 1 if not said. Control planes go one at a time.",
+)
 probe_option = click.option(
     "--probe",
     "probes",
@@ -88,6 +108,45 @@ workers_option = click.option(
     help="When workers get a new kubelet, and are drained for it, in an upgrade over several minors.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+
+
+def _remember_drain(ctx: click.Context, parameter: click.Parameter, value: bool | int | None) -> None:
+    if value is not None:
+        ctx.meta.setdefault(_DRAIN, {})[parameter.name] = value
+
+
+_KEPT: dict[str, Any] = {"expose_value": False, "callback": _remember_drain}
+
+
+def drain_options(command: _Command) -> _Command:
+    """Let a command take the options of ``kubectl drain``: they replace those of ``cluster.drain``."""
+    flags = {
+        "--force": "Delete pods that nobody makes again.",
+        "--delete-emptydir-data": "Give up what pods keep in emptyDir.",
+        "--disable-eviction": "Delete pods instead of evicting them: no budget is asked.",
+    }
+    numbers = {
+        "--grace-period": "How long pods may take to end; -1 is what each one says.",
+        "--timeout": "How long the drain of a node may take; 0 is for ever.",
+        "--skip-wait-for-delete-timeout": "Do not wait for pods whose deletion is so late; 0 is to wait.",
+    }
+    options = [click.option(name, is_flag=True, default=None, help=text, **_KEPT) for name, text in flags.items()]
+    options += [click.option(name, type=int, metavar="SECONDS", help=text, **_KEPT) for name, text in numbers.items()]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def drain_changes() -> Mapping[str, bool | int]:
+    """What the options of this call replace in ``cluster.drain``, by its keys."""
+    changes: Mapping[str, bool | int] = click.get_current_context().meta.get(_DRAIN, {})
+    return changes
+
+
+def drain_words() -> list[str]:
+    """The options of this call that ``drain_changes`` has, as they are typed."""
+    named = [(f"--{name.replace('_', '-')}", value) for name, value in drain_changes().items()]
+    return [option if value is True else f"{option}={value}" for option, value in named]
 
 
 def hosts_argument(command: _Command) -> _Command:

@@ -24,6 +24,7 @@ from clusterctl.report.estimate import durations_text, make_estimate, read_durat
 from clusterctl.report.ndjson import Lines
 from clusterctl.report.plan import plan_text
 from clusterctl.report.record import Record
+from clusterctl.report.summary import Again
 from clusterctl.report.words import count
 
 DURATIONS = "durations.json"
@@ -33,7 +34,7 @@ def run_playbook(
     session: Session,
     book: Playbook,
     *,
-    again: str,
+    again: Again,
     limit: Sequence[str],
     ignore: Sequence[str],
     log: Path | None,
@@ -53,8 +54,12 @@ def run_playbook(
     """
     options = [("--limit", word) for word in limit] + [("--ignore", word) for word in ignore]
     options += [("--probe", word) for word in probes or ()]
-    again = " ".join([again, *(f"{option} {shlex.quote(word)}" for option, word in options)])
+    words = [f"{option} {shlex.quote(word)}" for option, word in options]
     book = book.limited(limit, session.inventory)
+
+    def go_on(hosts: Sequence[str]) -> str:
+        return " ".join([again if isinstance(again, str) else again(hosts), *words])
+
     plan = session.plan(book, lock=True, texts=contract is not None)
     click.echo(plan_text(plan, verbose=verbose, diff=diff))
     if contract:
@@ -62,13 +67,13 @@ def run_playbook(
     if plan.blocked:
         raise Refused(
             f"{count(len(plan.blocked), 'finding')} above must be settled first. {unchanged}",
-            resolution=f"settle them, then run: {again}",
+            resolution=f"settle them, then run: {go_on([host.name for host in book.hosts(session.inventory)])}",
         )
     if not plan.changes and not plan.unknown:
         return False
     found = () if probes is None else targets(session, probes)
     confirm(_question(plan, contract), yes=yes, unchanged=unchanged)
-    _act(session, book, plan, found, again=again, log=log, verbose=verbose, contract=contract)
+    _act(session, book, plan, found, again=go_on, log=log, verbose=verbose, contract=contract)
     return True
 
 
@@ -87,7 +92,7 @@ def _act(
     plan: Plan,
     found: Sequence[Target],
     *,
-    again: str,
+    again: Again,
     log: Path | None,
     verbose: bool,
     contract: Contract | None,

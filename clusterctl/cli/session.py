@@ -17,7 +17,7 @@ from uuid import uuid4
 from clusterctl.cli.ask import password
 from clusterctl.cli.audit import audited_api, audited_machine, operator, this_call
 from clusterctl.cli.backups import Backups
-from clusterctl.cli.options import asks_sudo_password, inventory_path
+from clusterctl.cli.options import asks_sudo_password, drain_changes, inventory_path
 from clusterctl.cli.watch import watched_machine
 from clusterctl.engine.contract import Contract
 from clusterctl.engine.events import Publish, Waiting
@@ -28,7 +28,7 @@ from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.forecast import Forecast, forecast
-from clusterctl.model.inventory import Host, Inventory, Source, load_inventory
+from clusterctl.model.inventory import Host, Inventory, Source, load_inventory, with_drain
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation, find_node
@@ -502,7 +502,7 @@ def _stop_cleanly(runner: Runner) -> Iterator[None]:
 
 def open_session() -> Session:
     """A session on the inventory of this call; nothing is connected yet. Raises InputError."""
-    inventory = load_inventory(inventory_path())
+    inventory = with_drain(load_inventory(inventory_path()), drain_changes())
     typed = password("sudo's password") if asks_sudo_password() else None
     return Session(inventory, make_world(inventory, typed))
 

@@ -10,6 +10,9 @@ from click.core import ParameterSource
 
 from clusterctl.cli.hops import announcement, check_limit, find_hops, for_hop, where
 from clusterctl.cli.options import (
+    batch_option,
+    drain_options,
+    drain_words,
     ignore_option,
     inventory_option,
     inventory_path,
@@ -26,17 +29,10 @@ from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import Session, open_session
 from clusterctl.cli.verify import prove
-from clusterctl.engine.playbook import Play, Playbook, is_batch
+from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import ClusterctlError, InputError
 from clusterctl.model.edit import with_kubernetes
 from clusterctl.model.inventory import Inventory
-
-
-def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
-    batch = int(value) if value and value.isdecimal() else value
-    if batch is not None and not (is_batch(batch) and batch):
-        raise InputError(f"--batch {value}: not a number of hosts", resolution="use a number from 1 on, or 1% to 100%")
-    return batch
 
 
 @click.command()
@@ -45,7 +41,7 @@ def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @to_option
 @via_option
 @workers_option
-@click.option("--batch", callback=_batch, metavar="N|P%", help="How many workers at once; 1.")
+@batch_option
 @click.option("--canary", metavar="HOST", help="The worker that goes first, alone.")
 @click.option("--pause", is_flag=True, help="Ask again when the canary is through.")
 @click.option("--max-failures", type=click.IntRange(min=0), default=0, metavar="N", help="Workers that may fail; 0.")
@@ -56,6 +52,7 @@ def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--no-verify", is_flag=True, help="Do not use the cluster at the end to prove that it works.")
 @log_option
 @probe_option
+@drain_options
 @click.option("--diff", is_flag=True, help="Show what would change in files.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
 def upgrade(
@@ -136,7 +133,7 @@ def _again() -> str:
             option, value = f"--{name.replace('_', '-')}", context.params[name]
             for each in value if isinstance(value, tuple) else (value,):
                 words += [option] if each is True else [option, shlex.quote(str(each))]
-    return this_command(*words)
+    return this_command(*words, *drain_words())
 
 
 def _shaped(

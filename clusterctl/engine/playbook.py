@@ -82,6 +82,15 @@ class Playbook:
             plays=tuple(replace(play, only=only if play.only is None else play.only & only) for play in self.plays),
         )
 
+    def with_steps(self, *steps: Step) -> "Playbook":
+        """This playbook with ``steps`` in the place of those of their names; each is told of the others."""
+        made = {step.name: step for step in steps}
+        plays = [replace(play, run=tuple(made.get(step.name, step) for step in play.run)) for play in self.plays]
+        others = [step for play in plays for step in play.run]
+        return replace(
+            self, plays=tuple(replace(play, run=tuple(step.beside(others) for step in play.run)) for play in plays)
+        )
+
     def hosts(self, inventory: Inventory) -> tuple[Host, ...]:
         """Every host that walks in one of the plays, in the inventory's order."""
         walking = {host.name for play in self.plays for host in play.hosts(inventory)}
@@ -102,7 +111,7 @@ def _named(word: str, inventory: Inventory) -> tuple[str, ...]:
     if word in get_args(Role):
         return tuple(host.name for host in inventory.hosts if host.role == word)
     raise InputError(
-        f"--limit: the inventory has no host {word!r}",
+        f"the inventory has no host {word!r}",
         resolution=_suggest(word, (*names, *get_args(Role))),
     )
 
@@ -146,7 +155,7 @@ def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
         )
         for play in raw
     )
-    return Playbook(path.stem, plays)
+    return Playbook(path.stem, plays).with_steps()
 
 
 def _mistakes(play: Any, known: Mapping[str, Step]) -> Iterator[str]:

@@ -114,6 +114,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         ready=ready,
         reason=reason,
         kubelet_version=info.get("kubeletVersion", "").removeprefix("v"),
+        boot_id=info.get("bootID", ""),
         internal_address=next(
             (entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"), ""
         ),

@@ -186,6 +186,7 @@ class NodeFacts:
     Taints are in the inventory's form, ``KEY[=VALUE]:EFFECT``. ``owned_labels`` and ``owned_taints`` are those
     that clusterctl set, as its annotation on the node says. ``cordoned`` is clusterctl's mark of a cordon, if there.
     ``allocatable`` is what pods may request there, as ``PodFacts.requests``; empty while the kubelet has not said.
+    ``boot_id`` is that of the boot in which its kubelet last spoke.
     """
 
     name: str
@@ -203,6 +204,7 @@ class NodeFacts:
     container_runtime: str = ""
     cordoned: Cordon | None = None
     allocatable: Mapping[str, int] = field(default_factory=dict)
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -348,6 +348,18 @@ class Inventory(_Strict):
         )
 
 
+def with_drain(inventory: Inventory, changes: Mapping[str, bool | int]) -> Inventory:
+    """The inventory with ``changes`` in its ``cluster.drain``. Raises InputError for a value that cannot be."""
+    if not changes:
+        return inventory
+    try:
+        options = DrainOptions.model_validate({**inventory.cluster.drain.model_dump(), **changes})
+    except ValidationError as error:
+        problems = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in error.errors()]
+        raise InputError("the options of the drain cannot be", details="\n".join(problems)) from error
+    return inventory.model_copy(update={"cluster": inventory.cluster.model_copy(update={"drain": options})})
+
+
 def load_inventory(path: Path) -> Inventory:
     """Read the inventory at ``path``.
 

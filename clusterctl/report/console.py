@@ -29,7 +29,7 @@ from clusterctl.engine.events import (
 )
 from clusterctl.model.secret import redact
 from clusterctl.report.record import Record
-from clusterctl.report.summary import summary
+from clusterctl.report.summary import Again, summary
 from clusterctl.report.words import count, duration, names, without_prefix
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _nobody_knows(record: Record, now: float) -> float | None:
 
 @contextmanager
 def console(
-    again: str, *, verbose: bool = False, stream: TextIO | None = None, left: Left = _nobody_knows
+    again: Again, *, verbose: bool = False, stream: TextIO | None = None, left: Left = _nobody_knows
 ) -> Iterator[Publish]:
     """Give the subscriber that suits ``stream``, standard output by default, and end its display afterwards.
 
@@ -73,7 +73,7 @@ class Plain:
     def __init__(
         self,
         stream: TextIO,
-        again: str,
+        again: Again,
         *,
         verbose: bool = False,
         now: Callable[[], float] = time.monotonic,
@@ -192,7 +192,7 @@ def _how_it_failed(event: StepFailed) -> str:
 class Live:
     """The live block: each busy host with its step, what it waits for and for how long."""
 
-    def __init__(self, stream: TextIO, again: str, *, verbose: bool = False, left: Left = _nobody_knows) -> None:
+    def __init__(self, stream: TextIO, again: Again, *, verbose: bool = False, left: Left = _nobody_knows) -> None:
         from rich.console import Console
         from rich.live import Live as Display
 

@@ -1,6 +1,6 @@
 """What a run came to: counts, time per step and host, and on a failure what each host lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from clusterctl.report.record import Record
 from clusterctl.report.tables import table
@@ -13,7 +13,11 @@ _WORTH_TELLING = 0.5
 _LONGEST = 2
 
 
-def summary(record: Record, again: str) -> list[str]:
+Again = str | Callable[[Sequence[str]], str]
+"""The command that goes on with a run; where it names its hosts, by those that are left."""
+
+
+def summary(record: Record, again: Again) -> list[str]:
     """The lines that end a run; ``again`` is the command that goes on."""
     return [*_counts(record), *_times(record), *_critical_path(record), *_left(record, again)]
 
@@ -72,7 +76,7 @@ def _critical_path(record: Record) -> Iterator[str]:
     yield from table(rows)
 
 
-def _left(record: Record, again: str) -> Iterator[str]:
+def _left(record: Record, again: Again) -> Iterator[str]:
     left = record.left()
     if not left:
         return
@@ -85,4 +89,4 @@ def _left(record: Record, again: str) -> Iterator[str]:
         yield f"  {host:<{width}}  {shown}{more}"
     yield ""
     when = "When the cause is out of the way" if record.failures else "When you like"
-    yield f"{when}, go on with: {again}"
+    yield f"{when}, go on with: {again if isinstance(again, str) else again(tuple(left))}"

@@ -1,6 +1,8 @@
 """What draining a host's node will meet, before anything moves and again before each node."""
 
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 from clusterctl.model import forecast
 from clusterctl.model.drain import Fatal
@@ -8,6 +10,7 @@ from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.model.versions import at_least
+from clusterctl.steps.draining import Drain
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.step import Step
 
@@ -21,16 +24,30 @@ def has_older_kubelet(situation: Situation) -> bool:
 
 
 class BeforeDrain(Step):
-    """A look at what draining the host's node will meet. ``drains`` says whether this run does that at all."""
+    """A look at what draining the host's node will meet, by the drain of the same playbook, or by an upgrade's."""
 
     reads_api = True
     reads_pods = True
     changes_host = False
     tries_evictions = False
+    _drain: Drain | None = None
+
+    def beside(self, others: Sequence[Step]) -> Self:
+        """The same step, which asks the drain of its playbook."""
+        made = copy(self)
+        made._drain = next((step.beside(others) for step in others if isinstance(step, Drain)), None)
+        return made
 
     def drains(self, situation: Situation) -> bool:
-        """Whether this run will drain the host's node: its kubelet is older than the wanted version. Pure."""
-        return has_older_kubelet(situation)
+        """Whether this run will drain the host's node. Pure."""
+        return not self._through(situation)
+
+    def _through(self, situation: Situation) -> str:
+        """What shows that the node does not have to be drained, or empty."""
+        if self._drain:
+            return self._drain.through(situation)
+        running = situation.node.kubelet_version if situation.node else "unknown"
+        return "" if has_older_kubelet(situation) else f"its kubelet is {running}"
 
     def looks_ahead(self, situation: Situation) -> bool:
         """Only for nodes that are drained."""
@@ -42,8 +59,8 @@ class BeforeDrain(Step):
             return Satisfied("not a node: nothing is drained")
         if situation.node is None or situation.pods is None:
             return Unknown(situation.api_problem)
-        if not self.drains(situation):
-            return Satisfied(f"the node is not drained: its kubelet is {situation.node.kubelet_version}")
+        if through := self._through(situation):
+            return Satisfied(f"the node is not drained: {through}")
         return situation.pods
 
 

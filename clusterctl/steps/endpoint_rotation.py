@@ -48,13 +48,17 @@ class Leave(_Rotation):
     name = "endpoint/leave"
     title = "Have everybody leave this API server for the others"
 
+    def through(self, situation: Situation) -> str:
+        """What shows that the API server has restarted already, or empty while it has not. Pure."""
+        running = image_version(situation.facts.static_pods.get(_API_SERVER, ""))
+        return f"its API server runs {running}" if at_least(running, situation.cluster.kubernetes) else ""
+
     def check(self, situation: Situation) -> Verdict:
-        """Whether it is still to be upgraded, and every HAProxy knows."""
+        """Whether it is still to restart, and every HAProxy knows."""
         if not situation.cluster.virtual_ip or len(situation.inventory.control_planes) == 1:
             return Satisfied("there is no other API server to lead to")
-        running = image_version(situation.facts.static_pods.get(_API_SERVER, ""))
-        if at_least(running, situation.cluster.kubernetes):
-            return Satisfied(f"its API server runs {running}")
+        if through := self.through(situation):
+            return Satisfied(through)
         using = dict(_using(situation))
         if silent := [name for name, used in using.items() if used is None]:
             return Unknown(f"the HAProxy of {', '.join(silent)} has no socket at {HAPROXY_SOCKET} yet")

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from typing import Self, final
 
 from clusterctl.model.facts import Disk, HostFacts
@@ -17,13 +18,13 @@ class Finding(Step):
     """Something that a person has to settle before anything changes, unless the operator ignores it."""
 
     changes_host = False
-
-    def __init__(self, *, ignored: bool = False) -> None:
-        self._ignored = ignored
+    _ignored = False
 
     def ignored(self) -> Self:
         """The same step, which no longer blocks and says so."""
-        return type(self)(ignored=True)
+        made = copy(self)
+        made._ignored = True
+        return made
 
     @final
     def check(self, situation: Situation) -> Verdict:

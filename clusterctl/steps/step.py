@@ -1,10 +1,10 @@
 """What a step is: a postcondition, and a way to make it true."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from clusterctl.errors import CommandFailed
 from clusterctl.model.drain import DrainOptions
@@ -173,6 +173,10 @@ class Step(ABC):
     def touches(self, situation: Situation) -> tuple[str, ...]:
         """The names of other hosts that ``apply`` changes and the check looks at. Pure."""
         return ()
+
+    def beside(self, others: "Sequence[Step]") -> Self:
+        """The step as it is in a playbook with these steps, for one that has to ask another. Pure."""
+        return self
 
     def files(self, situation: Situation) -> tuple[File, ...]:
         """The files that ``apply`` writes on this host. Pure."""

@@ -1,10 +1,10 @@
 """The kubelet of a new version on one node: drained before, given back afterwards, with our marks around it."""
 
-from clusterctl.model.drain import SOFT_TAINT, leaving
+from clusterctl.model.drain import SOFT_TAINT
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, script
-from clusterctl.steps import os_proxy
+from clusterctl.steps import draining, os_proxy
 from clusterctl.steps.packages import KUBELET_SERVICE
 from clusterctl.steps.step import ScriptStep, Step, Tools
 from clusterctl.steps.upgrading import (
@@ -82,42 +82,14 @@ class Packages(ScriptStep):
         )
 
 
-class Drain(Step):
+class Drain(draining.Drain):
     """The node is cordoned with clusterctl's mark, and what can leave it has left, before its kubelet changes."""
 
     name = "upgrade/drain"
-    title = "Drain the node"
-    reads_api = True
-    reads_pods = True
-    changes_host = False
 
-    def check(self, situation: Situation) -> Verdict:
-        """The mark, and no pod that a drain would evict, but those that came afterwards: they ignore the cordon.
-
-        A node whose kubelet is through is not drained again.
-        """
-        node = situation.node
-        if node is None or situation.pods is None:
-            return Unknown(situation.api_problem or f"{situation.node_name} is not a node")
-        if kubelet_done(situation):
-            return Satisfied(f"its kubelet is {node.kubelet_version}")
-        going = leaving(situation.pods, node.name, situation.cluster.drain)
-        left = len(going.evicted) + len(going.fatal)
-        if node.cordoned is None or not node.unschedulable:
-            return Needed(f"{node.name} is not cordoned, and {left} of its pods have to leave")
-        if left and not node.cordoned.drained:
-            return Needed(f"{left} pods of {node.name} have to leave")
-        return Satisfied("it is cordoned and drained")
-
-    def preview(self, situation: Situation) -> str:
-        """As kubectl would take it."""
-        return f"drain node {situation.node_name}\n"
-
-    def apply(self, situation: Situation, tools: Tools) -> None:
-        """Cordon the node, mark it, and let its pods go."""
-        api = tools.cluster()
-        api.cordon(situation.node_name, by=tools.operator)
-        api.drain(situation.node_name, situation.cluster.drain, tools.say, tools.stopping)
+    def through(self, situation: Situation) -> str:
+        """Whether the node's kubelet is at the version."""
+        return _through(situation)
 
 
 class Kubelet(ScriptStep):
@@ -154,29 +126,14 @@ class Kubelet(ScriptStep):
         )
 
 
-class Uncordon(Step):
-    """None of clusterctl's marks is on the node: it takes pods as it did before."""
+class Uncordon(draining.Uncordon):
+    """None of clusterctl's marks is on the node: it takes pods as it did before its kubelet changed."""
 
     name = "upgrade/uncordon"
-    title = "Give the node back"
-    reads_api = True
-    changes_host = False
-    follows = True
 
-    def check(self, situation: Situation) -> Verdict:
-        """The mark and the taint. A node that somebody else cordoned has none, and stays as it is."""
-        node = situation.node
-        if node is None:
-            return Unknown(situation.api_problem or f"{situation.node_name} is not a node")
-        if node.cordoned is None and SOFT_TAINT not in node.taints:
-            return Satisfied("no mark of clusterctl is left")
-        if not kubelet_done(situation):
-            return Unknown(f"{node.name} is given back when its kubelet is {situation.cluster.kubernetes}")
-        return Needed(f"{node.name} is {'cordoned' if node.cordoned else 'tainted'} by clusterctl")
-
-    def apply(self, situation: Situation, tools: Tools) -> None:
-        """Take the marks away."""
-        tools.cluster().uncordon(situation.node_name)
+    def through(self, situation: Situation) -> str:
+        """Whether the node's kubelet is at the version."""
+        return _through(situation)
 
 
 class Settled(Step):
@@ -221,3 +178,7 @@ class Leftovers(ScriptStep):
     def script(self, situation: Situation) -> Script:
         """Remove what kubeadm made there."""
         return script(self.name, folder=BACKUPS)
+
+
+def _through(situation: Situation) -> str:
+    return f"its kubelet is {situation.node.kubelet_version}" if situation.node and kubelet_done(situation) else ""

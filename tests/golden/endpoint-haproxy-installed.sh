@@ -44,6 +44,8 @@ defaults
 
 frontend kube-apiserver
     bind *:8443
+    # When none says in time that it is ready, each is tried: a machine at its limits may be late to say so.
+    use_backend kube-apiserver-unchecked if { nbsrv(kube-apiserver) eq 0 }
     default_backend kube-apiserver
 
 backend kube-apiserver
@@ -55,6 +57,14 @@ backend kube-apiserver
     timeout check 2s
     # TLS goes through to the API server; only the look at /readyz ends here, and it believes any certificate.
     default-server check check-ssl verify none inter 1s fastinter 250ms fall 2 rise 2
+    server cp1 192.0.2.11:6443
+    server cp2 192.0.2.12:6443
+    server cp3 192.0.2.13:6443
+
+backend kube-apiserver-unchecked
+    balance leastconn
+    retries 3
+    option redispatch 1
     server cp1 192.0.2.11:6443
     server cp2 192.0.2.12:6443
     server cp3 192.0.2.13:6443

@@ -101,7 +101,7 @@ main() {
   done
 
   echo '@@ files'
-  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /var/lib/clusterctl/backup.json /var/lib/kubelet/clusterctl-upgraded /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
+  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /var/lib/clusterctl/backup.json /var/lib/kubelet/clusterctl-upgraded /var/lib/clusterctl/upgradable /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
     # A registry's file that only root may read holds a password.
     case $file in /etc/containerd/certs.d/*) if test "$(stat -c %a "$file" 2>/dev/null)" = 600; then continue; fi ;; esac
     show_file "$file"
@@ -113,7 +113,7 @@ main() {
   done
 
   echo '@@ paths'
-  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /run/clusterctl/kubelet-1.36.3-fits /etc/kubernetes/tmp /etc/cni/net.d/*; do
+  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /run/reboot-required /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /run/clusterctl/kubelet-1.36.3-fits /etc/kubernetes/tmp /etc/cni/net.d/*; do
     if test -e "$path"; then echo "$path"; fi
   done
 

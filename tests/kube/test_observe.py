@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from clusterctl.errors import InputError
 from clusterctl.kube.client import Kube
 from clusterctl.kube.node import OWNED_ANNOTATION, Owned, change_taints, owned, parse_taint, taint_text
-from clusterctl.kube.observe import node_facts, observe, readiness, workload
+from clusterctl.kube.observe import node_facts, observe, readiness, service, workload
 from clusterctl.kube.token import is_ours
 from clusterctl.model.facts import Workload
 
@@ -36,6 +37,28 @@ def test_a_node_becomes_facts(kube: Kube, make_node: Callable[..., str]) -> None
     assert w1.labels["disk"] == "ssd"
     assert (w2.ready, w2.reason) == (False, "KubeletNotReady: cni plugin not initialized")
     assert (w2.control_plane, w2.unschedulable) == (False, True)
+
+
+def test_a_node_tells_the_boot_of_its_kubelet() -> None:
+    """By it a Ready of the time before a restart is known."""
+    facts = node_facts({"metadata": {"name": "w1"}, "status": {"nodeInfo": {"bootID": "8f2e"}}})
+
+    assert facts.boot_id == "8f2e"
+
+
+def test_a_service_has_an_address_and_ports(kube: Kube) -> None:
+    """One that is not there, or has no address of its own, is bad input."""
+    kube.create("/api/v1/namespaces", {"metadata": {"name": "served"}})
+    services = "/api/v1/namespaces/served/services"
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "a", "port": 80}, {"name": "b", "port": 8080}]
+    made = kube.create(services, {"metadata": {"name": "web"}, "spec": {"ports": ports}})
+    kube.create(services, {"metadata": {"name": "bare"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}})
+
+    assert service(kube, "served", "web") == (made["spec"]["clusterIP"], (80, 8080))
+    with pytest.raises(InputError, match="has no address"):
+        service(kube, "served", "bare")
+    with pytest.raises(InputError, match="is not there"):
+        service(kube, "served", "../web")
 
 
 def test_a_node_that_has_not_reported_is_not_ready() -> None:

@@ -33,6 +33,8 @@ from tests.steps.test_drain import CASES as DRAIN_CASES
 from tests.steps.test_findings import HOST_CASES, SURVEY_CASES
 from tests.steps.test_high_availability import CASES as HA_CASES
 from tests.steps.test_network import CASES as NETWORK_CASES
+from tests.steps.test_rolling import CASES as ROLLING_CASES
+from tests.steps.test_rolling import LEAVING
 from tests.steps.test_upgrade import CASES as UPGRADE_CASES
 from tests.steps.test_upgrade_look import CASES as LOOK_CASES
 from tests.steps.test_upgrade_snapshot import CASES as SAVE_CASES
@@ -482,7 +484,7 @@ def test_every_step_has_a_case() -> None:
     covered = {case[0].name for cases in (CASES, API_CASES, HOST_CASES, SURVEY_CASES) for case in cases}
     covered |= {case[0].name for cases in (NETWORK_CASES, HA_CASES) for case in cases}
     covered |= {case[0].name for cases in (UPGRADE_CASES, DRAIN_CASES) for case in cases}
-    covered |= {case[0].name for cases in (LOOK_CASES, SAVE_CASES) for case in cases}
+    covered |= {case[0].name for cases in (LOOK_CASES, SAVE_CASES, ROLLING_CASES, LEAVING) for case in cases}
 
     assert covered == {step.name for step in CATALOGUE}
 

@@ -232,7 +232,7 @@ CASES: list[tuple[Step, Situation, type, str]] = [
     # Marks come off when the kubelet is through; a cordon without a mark is somebody else's.
     (upgrade_node.Uncordon(), at("w1"), Satisfied, "no mark"),
     (upgrade_node.Uncordon(), at("w1", api=cluster(w1={"unschedulable": True})), Satisfied, "no mark"),
-    (upgrade_node.Uncordon(), at("w1", api=cluster(**CORDONED)), Unknown, "given back when its kubelet is 1.36.3"),
+    (upgrade_node.Uncordon(), at("w1", api=cluster(**CORDONED)), Unknown, "given back when it is through"),
     (upgrade_node.Uncordon(), at("w1", host("w1", NEW), cluster(NEW, **CORDONED)), Needed, "cordoned by clusterctl"),
     (
         upgrade_node.Uncordon(),

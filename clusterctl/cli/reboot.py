@@ -1,0 +1,52 @@
+"""``clusterctl reboot``: hosts restart."""
+
+from pathlib import Path
+
+import click
+
+from clusterctl.cli.options import batch_option, drain_options, probe_option
+from clusterctl.cli.rolling import roll, rolling_options
+from clusterctl.cli.session import Session
+from clusterctl.engine.playbook import Playbook
+from clusterctl.steps.reboot import Restart
+
+
+@click.command()
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@rolling_options
+@batch_option
+@drain_options
+@probe_option
+def reboot(
+    hosts: tuple[str, ...],
+    *,
+    ignore: tuple[str, ...],
+    log: Path | None,
+    yes: bool,
+    verbose: bool,
+    batch: int | str | None,
+    probes: tuple[str, ...],
+) -> None:
+    """Restart hosts, each one drained before and given back afterwards.
+
+    Control planes first, one at a time, then workers. The next host is not touched before this one's node is Ready
+    and the control planes are whole. A host that does not come back stays cordoned, and ends the run. HOST is the
+    name of a host, or a role.
+    """
+    roll(
+        "reboot",
+        hosts,
+        ignore=ignore,
+        log=log,
+        yes=yes,
+        verbose=verbose,
+        batch=batch,
+        probes=probes,
+        prepare=_since_now,
+    )
+
+
+def _since_now(session: Session, book: Playbook) -> Playbook:
+    """The playbook, which knows how the hosts run now."""
+    found = session.look_at(book.hosts(session.inventory))
+    return book.with_steps(Restart({name: facts.boot_id for name, facts in found.items()}))

@@ -1,0 +1,65 @@
+"""Cordon, drain and uncordon by hand: what an operator asks for one node."""
+
+from clusterctl.model.drain import SOFT_TAINT
+from clusterctl.model.situation import Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
+from clusterctl.steps import draining
+from clusterctl.steps.step import Step, Tools
+
+
+class Cordon(Step):
+    """No pod is scheduled to the node."""
+
+    name = "nodes/cordon"
+    title = "Let no pod come to the node"
+    reads_api = True
+    changes_host = False
+
+    def check(self, situation: Situation) -> Verdict:
+        """A node that somebody else cordoned gets no mark: it is theirs to give back."""
+        node = situation.node
+        if node is None:
+            return Unknown(situation.api_problem or f"{situation.node_name} is not a node")
+        if not node.unschedulable:
+            return Needed(f"{node.name} takes pods")
+        if node.cordoned is None:
+            return Satisfied(f"{node.name} was cordoned by somebody else")
+        return Satisfied(f"{node.name} was cordoned by {node.cordoned.by}, {node.cordoned.at}")
+
+    def preview(self, situation: Situation) -> str:
+        """As kubectl would take it."""
+        return f"cordon node {situation.node_name}\n" if situation.node else ""
+
+    def apply(self, situation: Situation, tools: Tools) -> None:
+        """Cordon the node, and mark it."""
+        tools.cluster().cordon(situation.node_name, by=tools.operator)
+
+
+class Drain(draining.Drain):
+    """The node is cordoned with clusterctl's mark, and what can leave it has left. It stays so."""
+
+    name = "nodes/drain"
+
+    def through(self, situation: Situation) -> str:
+        """It is to be empty until somebody gives it back."""
+        return ""
+
+
+class Uncordon(draining.Uncordon):
+    """The node takes pods as it did before clusterctl cordoned it."""
+
+    name = "nodes/uncordon"
+
+    def check(self, situation: Situation) -> Verdict:
+        """The mark and the taint; a node that somebody else cordoned is theirs to give back."""
+        node = situation.node
+        if node and node.unschedulable and node.cordoned is None and SOFT_TAINT not in node.taints:
+            return Blocked(
+                f"{node.name} was cordoned by somebody else, who knows why",
+                f"if nobody needs it so: kubectl uncordon {node.name}",
+            )
+        return super().check(situation)
+
+    def through(self, situation: Situation) -> str:
+        """The operator says so."""
+        return "asked for"

@@ -1,1 +1,0 @@
-drain node w1
