@@ -79,10 +79,11 @@ def _fold(steps: Iterable[PlannedStep]) -> list[_Row]:
         resolution = step.verdict.resolution if isinstance(step.verdict, Blocked) else ""
         key = (step.step, type(step.verdict), _warns(step), _reason(step, step.host), resolution, step.files)
         groups.setdefault(key, []).append(step)
-    return [
-        _Row(tuple(step.host for step in group), group[0], _reason(group[0], group[0].host if len(group) > 1 else ""))
-        for group in groups.values()
-    ]
+    rows = []
+    for group in groups.values():
+        hosts = tuple(dict.fromkeys(step.host for step in group))
+        rows.append(_Row(hosts, group[0], _reason(group[0], hosts[0] if len(hosts) > 1 else "")))
+    return rows
 
 
 def _blocked(plan: Plan) -> Iterator[str]:

@@ -59,6 +59,18 @@ def test_a_plan_without_changes() -> None:
     assert text(plan).splitlines()[-1] == "bootstrap: no changes, 1 satisfied (=)."
 
 
+def test_a_finding_of_two_plays_is_told_once_at_the_end() -> None:
+    """A host is named once, however often it is looked at."""
+    verdict = Blocked("w1 has no room", "make some")
+    plays = ("Look", "Upgrade the workers")
+    plan = Plan("upgrade", tuple(PlannedStep(play, "w1", "drain/placement", "Check", verdict) for play in plays))
+
+    settle = text(plan).partition("Blocked: settle these first\n")[2].splitlines()
+
+    assert settle[:2] == ["  w1: drain/placement: w1 has no room", "    Next: make some"]
+    assert settle[2] == ""
+
+
 def test_forty_hosts_are_one_line() -> None:
     """The middle of a long list is left out."""
     plan = Plan(
