@@ -8,6 +8,7 @@ from clusterctl.model.versions import at_least, image_version
 from clusterctl.render import Script, script
 from clusterctl.steps.endpoint import HAPROXY_SOCKET
 from clusterctl.steps.step import ScriptStep, Tools
+from clusterctl.steps.upgrading import installed
 
 _API_SERVER = "kube-apiserver"
 
@@ -50,8 +51,10 @@ class Leave(_Rotation):
 
     def through(self, situation: Situation) -> str:
         """What shows that the API server has restarted already, or empty while it has not. Pure."""
-        running = image_version(situation.facts.static_pods.get(_API_SERVER, ""))
-        return f"its API server runs {running}" if at_least(running, situation.cluster.kubernetes) else ""
+        wanted, running = situation.cluster.kubernetes, image_version(situation.facts.static_pods.get(_API_SERVER, ""))
+        # A new kubelet starts the static pods anew, so that comes before the return as well.
+        done = at_least(running, wanted) and at_least(installed(situation.facts, "kubelet"), wanted)
+        return f"its API server runs {running}" if done else ""
 
     def check(self, situation: Situation) -> Verdict:
         """Whether it is still to restart, and every HAProxy knows."""

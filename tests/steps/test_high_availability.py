@@ -53,9 +53,12 @@ PLAIN = make_situation("cp2", control_planes=3, extra=VIRTUAL)
 RUNNING = {name: Service("active", "enabled") for name in (endpoint.HAPROXY_SERVICE, endpoint.KEEPALIVED_SERVICE)}
 INSTALLED = {name: Package("1.0", held=False, intact=True) for name in endpoint.PACKAGES}
 HOLDS: dict[str, Any] = {"addresses": ("192.0.2.12", VIRTUAL_IP), "services": RUNNING}
-OLD, NEW, NEWER = (
-    dict[str, Any](static_pods={"kube-apiserver": f"registry.k8s.io/kube-apiserver:v{version}"})
-    for version in ("1.35.4", "1.36.3", "1.37.0")
+OLD, HALF, NEW, NEWER = (
+    dict[str, Any](
+        static_pods={"kube-apiserver": f"registry.k8s.io/kube-apiserver:v{version}"},
+        packages={"kubelet": Package(f"{kubelet}-1.1", held=True, intact=True)},
+    )
+    for version, kubelet in (("1.35.4", "1.35.4"), ("1.36.3", "1.35.4"), ("1.36.3", "1.36.3"), ("1.37.0", "1.37.0"))
 )
 USED: dict[str, Any] = {"others": {name: {"haproxy_unused": frozenset()} for name in ("cp1", "cp3")}}
 USED["haproxy_unused"] = frozenset({"cp1"})
@@ -153,6 +156,7 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
             ({**OLD, **UNUSED}, Satisfied, "no HAProxy sends requests to cp2"),
             ({**OLD, **UNUSED, "haproxy_unused": frozenset({"cp1"})}, Needed, "the HAProxy of cp2 sends"),
             ({**OLD, **UNUSED, "haproxy_unused": None}, Unknown, "the HAProxy of cp2 has no socket"),
+            ({**HALF, **USED}, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
             ({**NEW, **USED}, Satisfied, "its API server runs 1.36.3"),
             ({**NEWER, **USED}, Satisfied, "its API server runs 1.37.0"),
         )
