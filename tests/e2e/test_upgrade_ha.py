@@ -25,6 +25,7 @@ def ha(lab: LabFactory) -> Iterator[Cluster]:
     machines.down()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_three_control_planes_are_upgraded_and_no_request_is_lost(
     ha: Cluster, tmp_path: Path, tell: Callable[[str], None]
