@@ -48,7 +48,7 @@ class Watch:
             thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.02):
             self.looks += 1
             for process in Path("/proc").glob("[0-9]*"):
                 for name in ("cmdline", "environ"):
