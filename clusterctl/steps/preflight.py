@@ -189,7 +189,7 @@ class Source(Finding):
             newest = sorted(facts.available, key=lambda text: _version(text.partition("-")[0]))[-3:]
             return Blocked(
                 f"{repository} has no kubeadm {wanted}; newest there: {', '.join(newest) or 'none'}",
-                "set cluster.kubernetes to one of them",
+                "name one of them: cluster.kubernetes in the inventory, or --to of an upgrade",
             )
         return Satisfied(f"{wanted} is in {repository}")
 
