@@ -1,7 +1,8 @@
 """The control groups of a machine: where they go, how a process enters them, how they are cleared away.
 
-On cgroup v1 a machine gets one group in every hierarchy, below the group its supervisor is in. On cgroup v2 it
-gets one group beside its supervisor, below a scope that systemd delegated. Standard library only.
+On cgroup v1 a machine gets one group in every hierarchy, below the group its supervisor is in; the unified one
+of a hybrid layout counts, because systemd-nspawn takes from it where all of the machine goes. On cgroup v2 it gets
+one group beside its supervisor, below a scope that systemd delegated. Standard library only.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ def version(top: Path = _TOP) -> int:
 
 
 def v1_groups(own: str, mountinfo: str, name: str) -> tuple[Path, ...]:
-    """Return the group ``name`` in every v1 hierarchy, below the group a process is in.
+    """Return the group ``name`` in every hierarchy of a v1 or hybrid layout, below the group a process is in.
 
     ``own`` is the text of ``/proc/self/cgroup``, ``mountinfo`` that of ``/proc/self/mountinfo``.
     """
@@ -46,14 +47,13 @@ def v1_groups(own: str, mountinfo: str, name: str) -> tuple[Path, ...]:
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, (kind, _, options) = before.split(), after.split(maxsplit=2)
-        if kind == "cgroup":
-            flags = set(options.split(","))
+        if kind in {"cgroup", "cgroup2"}:
+            # The unified hierarchy names no controller: neither here nor in /proc/self/cgroup.
+            flags = options.split(",") if kind == "cgroup" else [""]
             mounts[frozenset(flags)] = (fields[3], fields[4])
     groups = []
     for line in own.splitlines():
-        number, controllers, path = line.split(":", 2)
-        if number == "0":
-            continue
+        _, controllers, path = line.split(":", 2)
         wanted = set(controllers.split(","))
         found = next((place for flags, place in mounts.items() if wanted <= flags), None)
         if found is not None:

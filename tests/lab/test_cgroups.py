@@ -20,11 +20,12 @@ MOUNTS = """\
 
 
 def test_v1_has_a_group_in_every_hierarchy_below_the_own_one() -> None:
-    """systemd's own hierarchy counts, the unified one of a hybrid layout does not."""
+    """systemd's own hierarchy counts, and the unified one of a hybrid layout, which systemd-nspawn goes by."""
     assert v1_groups(OWN, MOUNTS, "clusterctl-lab-w1") == (
         Path("/sys/fs/cgroup/systemd/user.slice/clusterctl-lab-w1"),
         Path("/sys/fs/cgroup/cpu,cpuacct/clusterctl-lab-w1"),
         Path("/sys/fs/cgroup/memory/process_api/abc/clusterctl-lab-w1"),
+        Path("/sys/fs/cgroup/unified/clusterctl-lab-w1"),
     )
 
 
