@@ -15,7 +15,7 @@ from clusterctl.lab.state import Directory
 
 
 class LabFactory(Protocol):
-    """Ask for a shape, get a running lab; the same name leads to the same lab for the whole run."""
+    """Ask for a shape, get a running lab; the same name leads to the same lab for the whole file."""
 
     def __call__(
         self, *, control_planes: int = 1, workers: int = 2, name: str = "e2e", kubernetes: str | None = None
@@ -67,9 +67,9 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     return line
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(telling: Callable[[], Report]) -> Iterator[LabFactory]:
-    """Labs of any shape; they are gone at the end of the run, however that ends."""
+    """Labs of any shape; they are gone at the end of the file: a cluster that idles slows down those that follow."""
     started: dict[str, Lab] = {}
 
     def ask(*, control_planes: int = 1, workers: int = 2, name: str = "e2e", kubernetes: str | None = None) -> Lab:

@@ -11,7 +11,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Two hosts that know the user deploy, and a bastion that knows jump, all with IPv6 addresses."""
     made = lab(control_planes=1, workers=2, name="e2e-acc")
     site = Site(made, tmp_path_factory.mktemp("access"), f"marked-{secrets.token_hex(8)}'$x")
@@ -139,8 +139,7 @@ def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     for path, text in ((site.password_file, site.password), (site.registry_file, f"marked-{secrets.token_hex(8)}")):
         path.touch(mode=0o600)
         path.write_text(f"{text}\n")
-    yield site
-    made.down()
+    return site
 
 
 def test_nobody_is_trusted_at_first_sight(site: Site) -> None:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import testinfra
 import yaml
 
-from clusterctl.lab.lab import Lab, find
+from clusterctl.lab.lab import Lab
 from tests.e2e.conftest import LabFactory
 
 pytestmark = pytest.mark.e2e
@@ -48,7 +47,7 @@ def counts(lab: Lab) -> tuple[int, int, int]:
 
 
 @pytest.fixture(scope="module")
-def machines(lab: LabFactory) -> Iterator[Lab]:
+def machines(lab: LabFactory) -> Lab:
     """One control plane and two workers; w1 uses a swap file, named in fstab between tabs."""
     made = lab(control_planes=1, workers=2, name="e2e-boot")
     made.run(
@@ -56,8 +55,7 @@ def machines(lab: LabFactory) -> Iterator[Lab]:
         f"sudo sh -c 'fallocate -l 64M {SWAPFILE} && chmod 600 {SWAPFILE} && mkswap {SWAPFILE} && swapon {SWAPFILE}"
         f' && printf "# swap for tests\\n{SWAPFILE}\\tnone\\tswap\\tsw\\t0\\t0\\n" >>/etc/fstab\'',
     )
-    yield made
-    find(made.name).down()  # Grown meanwhile; the swap file goes with it.
+    return made
 
 
 def installed(lab: Lab, name: str) -> dict[str, str]:

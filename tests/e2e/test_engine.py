@@ -6,7 +6,6 @@ The tests build on each other, in their order: two runs, disturbed in four ways,
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,11 +36,9 @@ def exists(lab: Lab, name: str, path: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def machines(lab: LabFactory) -> Iterator[Lab]:
+def machines(lab: LabFactory) -> Lab:
     """One control plane and two workers."""
-    made = lab(control_planes=1, workers=2, name="e2e-eng")
-    yield made
-    made.down()
+    return lab(control_planes=1, workers=2, name="e2e-eng")
 
 
 @pytest.fixture(scope="module")

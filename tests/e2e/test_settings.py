@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def inventory(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path]]:
+def inventory(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Path]:
     """A cluster of one machine with every switch on."""
     made = lab(control_planes=1, workers=0, name="e2e-set")
     folder = tmp_path_factory.mktemp("settings")
@@ -52,8 +51,7 @@ def inventory(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iter
     path.write_text(yaml.safe_dump(data))
     done = clusterctl(made, "bootstrap", "--yes", inventory=path)
     assert done.returncode == 0, done.stdout + done.stderr
-    yield made, path
-    made.down()
+    return made, path
 
 
 @pytest.mark.timeout(600)

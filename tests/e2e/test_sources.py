@@ -113,7 +113,6 @@ def site(lab: LabFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         on(made, name, "rm /etc/apt/sources.list.d/clusterctl-lab.list")
     with guarded_registry(folder, made.registry.host, "puller", PASSWORD) as registry:
         yield Site(made, folder, registry)
-    made.down()
 
 
 def test_a_repository_with_another_key_is_refused(site: Site) -> None:

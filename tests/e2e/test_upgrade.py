@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,11 +131,9 @@ def made(lab: Lab) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def single(lab: LabFactory) -> Iterator[Cluster]:
+def single(lab: LabFactory) -> Cluster:
     """One control plane and two workers."""
-    machines = lab(control_planes=1, workers=2, name="e2e-up", kubernetes=OLD)
-    yield made(machines)
-    machines.down()
+    return made(lab(control_planes=1, workers=2, name="e2e-up", kubernetes=OLD))
 
 
 def killed_in_a_drain(cluster: Cluster, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def ha(lab: LabFactory) -> Iterator[Cluster]:
+def ha(lab: LabFactory) -> Cluster:
     """Three control planes behind a virtual IP, and two workers."""
-    machines = lab(control_planes=3, workers=2, name="e2e-upha", kubernetes=OLD)
-    yield made(machines)
-    machines.down()
+    return made(lab(control_planes=3, workers=2, name="e2e-upha", kubernetes=OLD))
 
 
 @pytest.mark.long
