@@ -3,7 +3,7 @@
 - ``ClusterctlError``: base; a bug or something unexpected (exit code 1).
 - ``InputError``: the inventory, a playbook or a flag is wrong; nothing was touched (2).
 - ``Refused``: blocked findings, a lock that is held, or a question answered with no (3).
-- ``ConnectError``: a host cannot be reached or does not let us in; nothing was sent (4).
+- ``ConnectError``: a host cannot be reached or does not let us in; nothing was sent (4). ``HostKeyError`` is one of these.
 - ``OutcomeUnknown``: the connection broke while a change was running (5).
 - ``CommandFailed``: a command ran on a host and failed (6).
 - ``NotVerified``: a change was applied and its postcondition did not come true (7).
@@ -52,6 +52,10 @@ class ConnectError(ClusterctlError):
     """A host cannot be reached, is not the one we know, or does not let us in. Nothing was sent."""
 
     exit_code = 4
+
+
+class HostKeyError(ConnectError):
+    """The host is not known, or not the one that we know. Trying again does not help."""
 
 
 class OutcomeUnknown(ClusterctlError):

@@ -24,6 +24,7 @@ from clusterctl.engine.view import Clock, View
 from clusterctl.errors import (
     ClusterctlError,
     ConnectError,
+    HostKeyError,
     KubernetesError,
     NotVerified,
     OutcomeUnknown,
@@ -192,6 +193,7 @@ class Runner:
             try:
                 changed |= self._step(host, step, began, step.steady if changed else 1)
             except ClusterctlError as error:
+                self._name(host, step, error)
                 with self._tally.lock:
                     self._tally.errors.append(error)
                     self._tally.failed.add(host.name)
@@ -202,6 +204,12 @@ class Runner:
                 return
             with self._tally.lock:
                 self._tally.reached.add((host.name, step.name))
+
+    def _name(self, host: Host, step: Step, error: ClusterctlError) -> None:
+        """Let an error of another host, which the step touches or asks, say whose step it ended."""
+        others = {each.name for each in self._view.inventory.hosts if each != host}
+        if error.what.partition(":")[0] in others:
+            error.what = f"{host.name}: {step.name}: {error.what}"
 
     def _step(self, host: Host, step: Step, began: float, looks: int) -> bool:
         """Make ``step`` true, and see it so ``looks`` times in a row; whether that took a change or a wait."""
@@ -284,9 +292,11 @@ class Runner:
             situation, verdict = self._judge(host, step, began, 0, _may_come)
         except (ConnectError, KubernetesError) as error:
             raise OutcomeUnknown(
-                f"{host.name}: {step.name}: the connection broke and {host.name} could not be looked at again",
-                details=f"{lost.what}\n{error.what}",
-                resolution="when the host answers again, run the same command: it looks first and goes on from there",
+                f"{host.name}: {step.name}: the connection broke, and what became of it could not be seen",
+                details="\n".join(filter(None, (lost.what, error.what, error.details))),
+                resolution=error.resolution
+                if isinstance(error, HostKeyError)
+                else "when the host answers again, run the same command: it looks first and goes on from there",
             ) from lost
         if not isinstance(verdict, Satisfied):
             rebooted = before.facts.boot_id != situation.facts.boot_id
@@ -316,6 +326,12 @@ class Runner:
                     continue
                 reason = verdict.reason
                 resolution = verdict.resolution if isinstance(verdict, Blocked) else ""
+            except HostKeyError as error:  # It stays so until a person looked.
+                raise NotVerified(
+                    f"{host.name}: {step.name} was applied, and nobody can see whether it came true: {error.what}",
+                    details=error.details,
+                    resolution=error.resolution,
+                ) from error
             except (ConnectError, KubernetesError) as error:
                 reason = error.what
             held = 0

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-from clusterctl.errors import ClusterctlError, ConnectError, SeveralErrors
+from clusterctl.errors import ClusterctlError, ConnectError, HostKeyError, SeveralErrors
 from clusterctl.model.inventory import Host, Inventory
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.login import Login
-from clusterctl.remote.session import HostKeyError
 
 _AT_ONCE = 100
 _TRY_EVERY = 2.0

@@ -6,7 +6,7 @@ read configuration files ourselves, the socket is ours.
 
 from typing import TYPE_CHECKING
 
-from clusterctl.errors import ConnectError
+from clusterctl.errors import ConnectError, HostKeyError
 from clusterctl.remote.handshake import (
     LOGIN_TIMEOUT,
     TIMEOUT,
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from paramiko import PKey, Transport
 
 _BANNER_LINES = 5
-
-
-class HostKeyError(ConnectError):
-    """The host is not known, or not the one that we know. Trying again does not help."""
 
 
 class Session:

@@ -28,8 +28,10 @@ from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import View
 from clusterctl.errors import (
+    ClusterctlError,
     CommandFailed,
     ConnectError,
+    HostKeyError,
     KubernetesError,
     NotVerified,
     OutcomeUnknown,
@@ -59,12 +61,13 @@ class Toys:
     busy: dict[str, int] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     reconnects: int = 0
+    problem: ConnectError | None = None
 
     def look(self, host: Host) -> HostFacts:
         """The names of the done steps are the host's modules."""
         self.looks += 1
         if host.name in self.lost:
-            raise ConnectError(f"{host.name} is lost")
+            raise self.problem or ConnectError(f"{host.name} is lost")
         facts = make_facts(host.name, modules=frozenset(step for name, step in self.done if name == host.name))
         if self.busy.get(host.name):
             self.busy[host.name] -= 1
@@ -95,7 +98,7 @@ class Toys:
         """Works unless the host is lost."""
         self.reconnects += 1
         if host.name in self.lost:
-            raise ConnectError(f"{host.name} stays lost")
+            raise self.problem or ConnectError(f"{host.name} stays lost")
 
 
 class Toy(Step):
@@ -156,9 +159,9 @@ def run_into(events: list[Event], toys: Toys, *plays: Play) -> None:
     make_runner(events, toys, *plays).run()
 
 
-def make_runner(events: list[Event], toys: Toys, *plays: Play) -> Runner:
+def make_runner(events: list[Event], toys: Toys, *plays: Play, clock: FakeClock | None = None) -> Runner:
     """A runner for the plays, on hosts that have been looked at."""
-    clock = FakeClock()
+    clock = clock or FakeClock()
     view = View(
         INVENTORY, toys, clock, lambda host, message, seconds: events.append(Waiting(host.name, "", message, 0))
     )
@@ -367,7 +370,7 @@ def test_a_host_that_does_not_come_back_is_an_unknown_outcome() -> None:
         toys.lost.add(host)
         raise OutcomeUnknown(f"{host}: lost")
 
-    with pytest.raises(OutcomeUnknown, match="could not be looked at"):
+    with pytest.raises(OutcomeUnknown, match="what became of it could not be seen"):
         run(toys, play(Toy("toy/a", toys, act=act), hosts="first-control-plane"))
 
 
@@ -549,6 +552,67 @@ def test_a_step_that_touches_other_hosts_has_them_read_again() -> None:
     run(toys, play(on_all, hosts="first-control-plane"), play(Toy("toy/a", toys)))
 
     assert toys.log == [("cp1", "toy/a")]
+
+
+def _refused_by_w1(host: str) -> None:
+    raise CommandFailed("w1: toy/a failed with exit status 1", resolution="look at w1")
+
+
+def _lose_w1(toys: Toys) -> Callable[[str], None]:
+    return lambda host: toys.lost.add("w1")
+
+
+@pytest.mark.parametrize("error", [CommandFailed, NotVerified])
+def test_an_error_of_another_host_names_the_one_that_walks_as_well(error: type[ClusterctlError]) -> None:
+    """Whether the other one fails what it is told, or cannot be looked at afterwards."""
+    toys = Toys()
+    act = _refused_by_w1 if error is CommandFailed else _lose_w1(toys)
+
+    with pytest.raises(error, match=r"^cp1: toy/a.*w1") as caught:
+        run(toys, play(Toy("toy/a", toys, act=act, touches=("w1",)), hosts="first-control-plane"))
+
+    assert caught.value.what.count("toy/a") == (2 if error is CommandFailed else 1)
+
+
+def test_another_host_that_cannot_be_looked_at_beforehand_is_named_with_the_one_that_walks() -> None:
+    """Nothing was sent, and the exit code says so."""
+    toys, clock = Toys(problem=ConnectError("w1: no route to host")), FakeClock()
+    plays = play(Toy("toy/a", toys, touches=("w1",)), hosts="first-control-plane")
+    runner = make_runner([], toys, plays, clock=clock)
+    toys.lost.add("w1")
+    clock.sleep(60)  # What was seen of it is too old to act on.
+
+    with pytest.raises(ConnectError, match=r"^cp1: toy/a: w1: no route to host"):
+        runner.run()
+
+    assert toys.log == []
+
+
+CHANGED_KEY = HostKeyError(
+    "w1: THE HOST KEY OF 192.0.2.21 HAS CHANGED",
+    details="it shows ssh-ed25519 SHA256:new",
+    resolution="compare on the console of w1; only if it is the same key: clusterctl hosts trust --replace w1",
+)
+
+
+@pytest.mark.parametrize("error", [NotVerified, OutcomeUnknown])
+def test_a_host_key_that_changed_ends_every_wait_at_once(error: type[ClusterctlError]) -> None:
+    """Whether the step had come to its end or the connection broke in it: no later look would tell more."""
+    toys, clock = Toys(problem=CHANGED_KEY), FakeClock()
+
+    def act(host: str) -> None:
+        toys.lost.add("w1")
+        if error is OutcomeUnknown:
+            raise OutcomeUnknown("w1: the connection broke while toy/a was running")
+
+    with pytest.raises(error) as caught:
+        make_runner([], toys, play(Toy("toy/a", toys, act=act), hosts="worker", batch=1), clock=clock).run()
+
+    assert clock.now() == 0
+    assert caught.value.what.startswith("w1: toy/a")
+    assert "HAS CHANGED" in str(caught.value)
+    assert "it shows ssh-ed25519 SHA256:new" in caught.value.details
+    assert caught.value.resolution == CHANGED_KEY.resolution
 
 
 LEAVE_AT_ONCE = """

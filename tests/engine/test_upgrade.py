@@ -316,6 +316,21 @@ def test_batches_of_workers_stay_within_their_size() -> None:
         assert state(world) == state(AFTER[1])
 
 
+@pytest.mark.parametrize("step", ["endpoint/leave", "endpoint/rejoin"])
+@pytest.mark.parametrize("fault", ["fails", "reboots before"])
+def test_an_error_beside_the_endpoint_names_the_host_that_walks_as_well(step: str, fault: Fault) -> None:
+    """cp2's HAProxy is told of cp1: what is wrong on cp2 ends the walk of cp1."""
+    world = copied(BEFORE[3], "1.36.3", faults={("cp2", step): fault})
+
+    with pytest.raises(ClusterctlError) as caught:
+        run(UPGRADE, world)
+
+    assert caught.value.what.startswith(f"cp1: {step}")
+    assert f"cp2: {step}" in str(caught.value) or f"the connection broke in {step}" in caught.value.details
+    go_on(world)
+    assert state(world) == state(AFTER[3])
+
+
 def _with_batch(book: Playbook, batch: int | str) -> Playbook:
     def batched(play: Play) -> Play:
         return replace(play, batch=batch) if play.on == "worker" and play.undivided else play

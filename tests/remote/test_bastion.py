@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.errors import ConnectError, InputError, SeveralErrors
+from clusterctl.errors import ConnectError, HostKeyError, InputError, SeveralErrors
 from clusterctl.model.inventory import Bastion, Ssh
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.known_hosts import fetch_host_keys
 from clusterctl.remote.login import Login
-from clusterctl.remote.session import HostKeyError
 from clusterctl.remote.tunnel import Tunnel
 from clusterctl.render import Script
 from tests.remote.conftest import KEY_TYPES, Sshd, free_port, keygen, public_key, wait_until

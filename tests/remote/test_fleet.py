@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from clusterctl.errors import ConnectError, SeveralErrors
+from clusterctl.errors import ConnectError, HostKeyError, SeveralErrors
 from clusterctl.remote import fleet as fleet_module
 from clusterctl.remote.fleet import Fleet
-from clusterctl.remote.session import HostKeyError
 from clusterctl.render import Script
 from tests.remote.conftest import Sshd, keygen, public_key, wait_until
 
