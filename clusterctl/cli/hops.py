@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from clusterctl.cli.playbooks import playbook
 from clusterctl.cli.session import Session
-from clusterctl.engine.playbook import Playbook
+from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import InputError, KubernetesError, Refused
 from clusterctl.model.hops import Hop, Running, hops, unknown_minors
 from clusterctl.model.situation import Situation, node_name
 from clusterctl.model.versions import at_least
+from clusterctl.steps.drain import BeforeDrain
 from clusterctl.steps.upgrading import cluster_version, component_versions, control_plane_versions, installed, level
 
 # What kubeadm does on a worker in a hop that leaves its kubelet as it is.
@@ -71,14 +72,19 @@ def announcement(way: Sequence[Hop], hop: Hop) -> str:
 
 
 def for_hop(book: Playbook, hop: Hop) -> Playbook:
-    """The playbook for one hop: without the workers' kubelets, only kubeadm's part is left of the workers' plays."""
+    """The playbook for one hop: without the workers' kubelets, kubeadm's part alone is left of what they meet."""
     if hop.kubelets:
         return book
-    plays = [
-        replace(play, run=tuple(step for step in play.run if step.name in _PASSING)) if play.on == "worker" else play
-        for play in book.plays
-    ]
-    return replace(book, plays=tuple(play for play in plays if play.run))
+    return replace(book, plays=tuple(play for play in map(_without_kubelets, book.plays) if play.run))
+
+
+def _without_kubelets(play: Play) -> Play:
+    """The play in a hop that drains no worker."""
+    if play.on == "worker":
+        return replace(play, run=tuple(step for step in play.run if step.name in _PASSING))
+    if all(isinstance(step, BeforeDrain) for step in play.run):
+        return replace(play, on="control-plane")
+    return play
 
 
 def check_limit(session: Session, limit: Sequence[str], way: Sequence[Hop]) -> None:

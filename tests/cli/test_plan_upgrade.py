@@ -78,6 +78,47 @@ def test_several_hops_are_named(call: Call, machines: FakeMachines, tmp_path: Pa
     assert (data["playbook"], data["blocked"]) == ("upgrade", 0)
 
 
+@pytest.mark.parametrize(
+    ("pods", "finding"),
+    [
+        (NEVER, "drain/budgets"),
+        (Pods((make_pod("debug", controller=None, scheduling=ANYWHERE),)), "drain/unmanaged"),
+        (Pods((make_pod(empty_dirs=("cache",), scheduling=ANYWHERE),)), "drain/emptydir"),
+        (Pods((make_pod(scheduling={"nodeSelector": {"disk": "none"}}),)), "drain/placement"),
+    ],
+)
+def test_a_hop_that_drains_no_worker_looks_at_no_drain_of_one(
+    call: Call, machines: FakeMachines, tmp_path: Path, pods: Pods, finding: str
+) -> None:
+    """Their pods are in the way of the last hop alone, or of each where every hop drains them."""
+    world = cluster(call, machines, tmp_path, "1.34.4")
+    world.pods = pods
+
+    once = json.loads(call("plan", "upgrade", "--to", "1.36.3", "--json").stdout)
+    each = json.loads(call("plan", "upgrade", "--to", "1.36.3", "--workers", "every-hop", "--json").stdout)
+    run = call("upgrade", "--to", "1.36.3", "--yes", "--no-verify")
+
+    assert once["blocked"] == 0
+    assert {step["host"] for step in once["steps"] if step["step"].startswith("drain/")} == {"cp1"}
+    assert {step["step"] for step in each["steps"] if step["verdict"] == "blocked"} >= {finding}
+    assert not [step for step in once["steps"] if step["step"] == "upgrade/soft-taint"]
+    assert run.exit_code == 3, run.output
+    assert kubelets(world) == {"1.34.4", "1.35.4"}  # The first hop went through, the control plane with it.
+
+
+@pytest.mark.parametrize("node", ["cp1", "w1"])
+def test_a_control_planes_drain_matters_in_every_hop(
+    call: Call, machines: FakeMachines, tmp_path: Path, node: str
+) -> None:
+    """Its kubelet comes along each time."""
+    world = cluster(call, machines, tmp_path, "1.34.4")
+    world.pods = Pods((make_pod("debug", node, controller=None),))
+
+    result = call("plan", "upgrade", "--to", "1.36.3")
+
+    assert result.exit_code == (3 if node == "cp1" else 0), result.output
+
+
 def test_what_is_in_the_way_is_found_before_anything_moves(call: Call, running: World) -> None:
     """A node that is not Ready, and a budget that cannot be met: both at once, each with its remedy."""
     assert running.api is not None
