@@ -1,5 +1,6 @@
 """``cordon``, ``drain``, ``uncordon``, ``reboot`` and ``os-update`` on a cluster in memory."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from clusterctl.engine.playbook import load_playbook
 from clusterctl.model.facts import NodeFacts
 from clusterctl.model.pods import Pods
+from clusterctl.render import Script
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
 from tests.builders import make_pod
 from tests.cli.conftest import Call, FakeMachines
-from tests.simulation import World, run
+from tests.simulation import FakeMachine, World, run
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +115,28 @@ def test_workers_in_batches(call: Call, world: World) -> None:
     assert {name for _, name in names[1:] if "cordon" in name} >= {"cordon w1", "cordon w2"}
     for worker in ("w1", "w2"):
         assert names.index(("api", f"cordon {worker}")) < names.index((worker, "reboot/restart"))
+
+
+def test_a_batch_of_two_is_under_way_at_once(call: Call, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the other one before it restarts: both are cordoned then, and afterwards none is."""
+    under_way: list[set[str]] = []
+    meet = threading.Barrier(
+        2, lambda: under_way.append({name for name, node in nodes(world).items() if node.cordoned}), timeout=20
+    )
+    act = FakeMachine.run
+
+    def meeting(machine: FakeMachine, script: Script) -> str:
+        if script.name == "reboot/restart":
+            meet.wait()
+        return act(machine, script)
+
+    monkeypatch.setattr(FakeMachine, "run", meeting)
+
+    result = call("reboot", "w1", "w2", "--yes", "--batch", "2")
+
+    assert result.exit_code == 0, result.output
+    assert under_way == [{"w1", "w2"}]
+    assert not any(node.unschedulable for node in nodes(world).values())
 
 
 @pytest.mark.parametrize("batch", ["0", "0%", "101%", "half", "-1"])
