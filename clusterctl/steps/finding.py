@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Self, final
 
-from clusterctl.model.facts import Disk, HostFacts
+from clusterctl.model.facts import Disk
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
 from clusterctl.steps.step import Step
@@ -44,14 +44,15 @@ def is_node(situation: Situation) -> bool:
     return KUBELET_CONF in situation.facts.paths
 
 
-def package_trouble(facts: HostFacts) -> Blocked | Satisfied | None:
+def package_trouble(situation: Situation) -> Blocked | Satisfied | None:
     """What is to say of an installation of packages that has not come to its end; it may be under way."""
+    facts = situation.facts
     if facts.dpkg_problem and facts.package_lock:
         return Satisfied(f"packages are being installed: {facts.package_lock}; it is waited for", warning=True)
     if facts.dpkg_problem:
         return Blocked(
             f"an installation of packages was interrupted: {', '.join(facts.dpkg_problem.splitlines()[:3])}",
-            "finish it: sudo dpkg --configure -a",
+            f"finish it: ssh {situation.host.address} sudo dpkg --configure -a; then run the same command again",
         )
     return None
 

@@ -123,7 +123,7 @@ class Packages(Finding):
     def find(self, situation: Situation) -> Verdict:
         """Interrupted dpkg, Docker's containerd, versions that clusterctl would have to lower."""
         facts, wanted = situation.facts, Version(situation.cluster.kubernetes)
-        if trouble := package_trouble(facts):
+        if trouble := package_trouble(situation):
             return trouble
         for name in ("kubeadm", "kubelet", "kubectl"):
             package = facts.packages.get(name)

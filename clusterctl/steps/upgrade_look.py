@@ -113,7 +113,7 @@ class PackageManager(Finding):
 
     def find(self, situation: Situation) -> Verdict:
         """An installation that goes on is waited for."""
-        return package_trouble(situation.facts) or Satisfied("nothing in the way")
+        return package_trouble(situation) or Satisfied("nothing in the way")
 
 
 class Nodes(Finding):

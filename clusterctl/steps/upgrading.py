@@ -5,6 +5,7 @@ from clusterctl.model.situation import Situation, node_name
 from clusterctl.model.verdict import Blocked
 from clusterctl.model.versions import at_least, image_version, minor
 from clusterctl.steps.control_plane import STATIC_PODS
+from clusterctl.steps.finding import package_trouble
 
 # What kubeadm brought this host to; its script writes it after kubeadm, and `kubeadm reset` deletes it.
 MARK = "/var/lib/kubelet/clusterctl-upgraded"
@@ -84,13 +85,8 @@ def kubelet_done(situation: Situation) -> bool:
 
 def interrupted(situation: Situation) -> Blocked | None:
     """dpkg that was cut short, which has to be ended by hand."""
-    facts = situation.facts
-    if not facts.dpkg_problem or facts.package_lock:
-        return None
-    return Blocked(
-        f"an installation of packages was interrupted: {', '.join(facts.dpkg_problem.splitlines()[:3])}",
-        f"finish it: ssh {situation.host.address} sudo dpkg --configure -a; then run the same command again",
-    )
+    trouble = package_trouble(situation)
+    return trouble if isinstance(trouble, Blocked) else None
 
 
 def unfit(situation: Situation, names: tuple[str, ...]) -> str:

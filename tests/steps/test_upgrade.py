@@ -15,7 +15,7 @@ from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.render import Script
-from clusterctl.steps import packages, upgrade, upgrade_node, upgrading
+from clusterctl.steps import packages, preflight, upgrade, upgrade_look, upgrade_node, upgrading
 from clusterctl.steps.step import Step, Tools
 from tests.builders import make_facts, make_inventory, make_node
 
@@ -192,8 +192,8 @@ CASES: list[tuple[Step, Situation, type, str]] = [
     (upgrade_node.Packages(), at("w1", host("w1", NEW)), Satisfied, "installed"),
     (upgrade_node.Packages(), at("w1", host("w1", dpkg_problem="x is unpacked")), Blocked, "x is unpacked"),
     # The drain: our mark, and nobody left who would leave.
-    (upgrade_node.Drain(), at("w1", pods=ON_W1), Needed, "not cordoned, and 1 of its pods"),
-    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED), pods=ON_W1), Needed, "1 pods of w1"),
+    (upgrade_node.Drain(), at("w1", pods=ON_W1), Needed, "not cordoned, and 1 of its pods has to leave"),
+    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED), pods=ON_W1), Needed, "1 pod of w1"),
     (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED)), Satisfied, "cordoned and drained"),
     (upgrade_node.Drain(), at("w1", api=cluster(**DRAINED), pods=ON_W1), Satisfied, "cordoned and drained"),
     (upgrade_node.Drain(), at("w1", api=cluster(w1={"cordoned": DONE}), pods=ON_W1), Needed, "not cordoned"),
@@ -274,6 +274,20 @@ def test_the_check_says(step: Step, situation: Situation, kind: type, text: str)
     assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
     if isinstance(verdict, Blocked):
         assert verdict.resolution
+
+
+@pytest.mark.parametrize(
+    "step", [preflight.Packages(), upgrade_look.PackageManager(), upgrade.Kubeadm()], ids=lambda step: step.name
+)
+def test_an_interrupted_installation_is_told_in_the_same_words_everywhere(step: Step) -> None:
+    """With a command to paste; one that goes on is waited for, which no step takes for interrupted."""
+    facts = host("w1", **HALF)
+
+    assert step.check(at("w1", facts)) == Blocked(
+        "an installation of packages was interrupted: kubeadm is unpacked",
+        "finish it: ssh 192.0.2.21 sudo dpkg --configure -a; then run the same command again",
+    )
+    assert not isinstance(step.check(at("w1", replace(facts, package_lock="apt-get (process 7)"))), Blocked)
 
 
 def test_a_control_plane_that_was_not_reached_counts_by_its_pods() -> None:
