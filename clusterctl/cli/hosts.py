@@ -8,8 +8,9 @@ from clusterctl.cli.ask import confirm
 from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option
 from clusterctl.cli.trust import looks
 from clusterctl.model.inventory import load_inventory
+from clusterctl.model.words import count
 from clusterctl.report.tables import table
-from clusterctl.report.words import count, names
+from clusterctl.report.words import names
 
 
 @click.group()

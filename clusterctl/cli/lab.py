@@ -62,7 +62,8 @@ def up(
     """
     from clusterctl.lab.lab import up as start
     from clusterctl.lab.shape import Shape
-    from clusterctl.report.words import count, names
+    from clusterctl.model.words import count
+    from clusterctl.report.words import names
 
     with progress() as report:
         made = start(Shape(name, control_planes, workers, kubernetes, sources, subnet), report, images=images)
@@ -270,8 +271,8 @@ def prune(*, yes: bool) -> None:
     from clusterctl.cli.ask import confirm
     from clusterctl.lab.host import check_suitable
     from clusterctl.lab.prune import leftovers, remove
+    from clusterctl.model.words import count
     from clusterctl.report.tables import table
-    from clusterctl.report.words import count
 
     check_suitable()
     with progress() as report:

@@ -19,13 +19,13 @@ from clusterctl.engine.events import Event, Waiting
 from clusterctl.engine.plan import Plan
 from clusterctl.engine.playbook import Playbook
 from clusterctl.errors import Refused
+from clusterctl.model.words import count
 from clusterctl.report.console import console
 from clusterctl.report.estimate import durations_text, make_estimate, read_durations, typical
 from clusterctl.report.ndjson import Lines
 from clusterctl.report.plan import plan_text
 from clusterctl.report.record import Record
 from clusterctl.report.summary import Again
-from clusterctl.report.words import count
 
 DURATIONS = "durations.json"
 

@@ -17,6 +17,7 @@ from clusterctl.kube.client import PATIENCE, ApiError, Kube, Object
 from clusterctl.kube.pod_facts import overdue, read_budgets, read_pods
 from clusterctl.model.drain import DrainOptions, Fatal, is_given_up, leaving
 from clusterctl.model.pods import Budget, PodFacts
+from clusterctl.model.words import count
 
 _POLL = 1.0  # How often, in seconds, is looked which pods are left.
 _RETRY = 5.0  # After how many seconds a refused eviction is asked again.
@@ -88,7 +89,7 @@ class Drain:
                     break
                 if self._options.timeout and now - began >= self._options.timeout:
                     raise NotVerified(
-                        f"{self._node}: {_pods(len(self._left))} still there after {_clock(now - began)}",
+                        f"{self._node}: {count(len(self._left), 'pod')} still there after {_clock(now - began)}",
                         details="\n".join([*map(self._explain, self._left.values()), *self._missed()]),
                         resolution=f"{self._node} stays cordoned; mend what is in the way and run the same command "
                         f"again, or let pods come back: clusterctl uncordon {self._node}",
@@ -101,7 +102,7 @@ class Drain:
         failed = [each for each in self._left.values() if each.failure]
         if failed:
             raise KubernetesError(
-                f"{self._node}: {_pods(len(failed))} cannot be evicted",
+                f"{self._node}: {count(len(failed), 'pod')} cannot be evicted",
                 details="\n".join(self._explain(each) for each in failed),
                 resolution=f"{self._node} stays cordoned; correct what the API server names and run the same command "
                 f"again, or let pods come back: clusterctl uncordon {self._node}",
@@ -250,15 +251,11 @@ def _numbers(budget: Budget) -> str:
 
 def _refused(node: str, fatal: Sequence[Fatal]) -> Refused:
     return Refused(
-        f"{node} is not drained: {_pods(len(fatal))} may not be deleted",
+        f"{node} is not drained: {count(len(fatal), 'pod')} may not be deleted",
         details="\n".join(f"{each.pod} {each.reason}" for each in fatal),
         resolution="nothing was evicted; look after these pods, or say so in cluster.drain: "
         + "; ".join(dict.fromkeys(each.remedy for each in fatal)),
     )
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def _clock(seconds: float) -> str:

@@ -14,6 +14,7 @@ from clusterctl.model.drain import DrainOptions, Fatal, leaving
 from clusterctl.model.facts import NodeFacts
 from clusterctl.model.placement import CORDONED, Stranded, stranded, tolerates
 from clusterctl.model.pods import Budget, Owner, PodFacts, Pods
+from clusterctl.model.words import count
 
 _NAMED = 3
 _TOO_MANY = 429
@@ -205,7 +206,8 @@ def _interrupted(pods: Pods, leaving_pods: Sequence[PodFacts]) -> Iterator[str]:
         if wanted == 1:
             yield f"{kind} {namespace}/{name} has one replica: it is interrupted until another one is ready"
         elif len(group) == everywhere[key] and not all(_kept_up(pods, pod) for pod in group):
-            yield f"all {len(group)} pods of {kind} {namespace}/{name} are on this node: it is interrupted"
+            which = f"all {len(group)} pods" if len(group) > 1 else "its only pod"
+            yield f"{kind} {namespace}/{name} has {which} on this node: it is interrupted"
         if known and known.unfinished:
             yield f"{kind} {namespace}/{name} is being rolled out: {known.unfinished}"
 
@@ -291,7 +293,7 @@ def _not_now(pods: Pods, held: tuple[PodFacts, ...], budget: Budget, message: st
     ill = [pod for pod in pods.pods if budget.covers(pod) and not pod.ready and not pod.finished]
     healthy, missing = budget.current_healthy, budget.expected_pods - budget.current_healthy - len(ill)
     told = [f"{pod} on {pod.node or 'no node'} is not ready ({pod.problem or pod.phase})" for pod in ill]
-    told += [f"{missing} pods are missing"] if missing > 0 else []
+    told += [f"{count(missing, 'pod')} missing"] if missing > 0 else []
     why = _some(told) or message
     return Block(
         held,

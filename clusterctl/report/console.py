@@ -28,9 +28,10 @@ from clusterctl.engine.events import (
     Waiting,
 )
 from clusterctl.model.secret import redact
+from clusterctl.model.words import count
 from clusterctl.report.record import Record
 from clusterctl.report.summary import Again, summary
-from clusterctl.report.words import count, duration, names, without_prefix
+from clusterctl.report.words import duration, names, without_prefix
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

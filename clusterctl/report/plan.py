@@ -8,7 +8,8 @@ import click
 
 from clusterctl.engine.plan import FileChange, Plan, PlannedStep
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.report.words import count, names
+from clusterctl.model.words import count
+from clusterctl.report.words import names
 
 _SIGNS: dict[type, tuple[str, str]] = {
     Needed: ("+", "yellow"),

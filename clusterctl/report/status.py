@@ -10,8 +10,9 @@ from clusterctl.errors import ClusterctlError
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Host, Inventory
 from clusterctl.model.situation import find_node, node_name
+from clusterctl.model.words import count
 from clusterctl.report.tables import table
-from clusterctl.report.words import count, without_prefix
+from clusterctl.report.words import without_prefix
 
 _KUBELET = "kubelet.service"
 

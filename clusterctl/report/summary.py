@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from clusterctl.model.words import count
 from clusterctl.report.record import Record
 from clusterctl.report.tables import table
-from clusterctl.report.words import count, duration
+from clusterctl.report.words import duration
 
 _SLOWEST = 5
 _HOSTS = 20

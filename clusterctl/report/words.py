@@ -1,4 +1,4 @@
-"""How the reports write durations, counts and lists of hosts."""
+"""How the reports write durations and lists of hosts."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 host``, ``3 hosts``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def names(hosts: Sequence[str]) -> str:

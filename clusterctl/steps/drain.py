@@ -10,6 +10,7 @@ from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.model.versions import at_least
+from clusterctl.model.words import count
 from clusterctl.steps.draining import Drain
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.step import Step
@@ -83,7 +84,7 @@ class Budgets(BeforeDrain, Finding):
         if blocks:
             return _blocked([block.reason for block in blocks], [block.remedy for block in blocks])
         waits = [str(wait) for wait in forecast.waits(pods, node, options)]
-        return Satisfied("; ".join(waits) or f"{len(forecast.moving(pods, node))} pods may leave")
+        return Satisfied("; ".join(waits) or f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
 
 class Unmanaged(BeforeDrain, Finding):
@@ -178,7 +179,7 @@ class Evictable(BeforeDrain):
             )
         if blocks:
             return Needed(_several([block.reason for block in blocks]))
-        return Satisfied(f"{len(forecast.moving(pods, node))} pods may leave")
+        return Satisfied(f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
 
 def _fatal(fatal: Sequence[Fatal], first: str) -> Blocked | None:

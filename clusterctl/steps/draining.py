@@ -5,6 +5,7 @@ from abc import abstractmethod
 from clusterctl.model.drain import SOFT_TAINT, leaving
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
+from clusterctl.model.words import count
 from clusterctl.steps.step import Step, Tools
 
 
@@ -37,10 +38,11 @@ class Drain(Emptied):
             return Satisfied(through)
         going = leaving(situation.pods, node.name, situation.cluster.drain)
         left = len(going.evicted) + len(going.fatal)
+        has = "has" if left == 1 else "have"
         if node.cordoned is None or not node.unschedulable:
-            return Needed(f"{node.name} is not cordoned, and {left} of its pods have to leave")
+            return Needed(f"{node.name} is not cordoned, and {left} of its pods {has} to leave")
         if left and not node.cordoned.drained:
-            return Needed(f"{left} pods of {node.name} have to leave")
+            return Needed(f"{count(left, 'pod')} of {node.name} {has} to leave")
         return Satisfied("it is cordoned and drained")
 
     def preview(self, situation: Situation) -> str:

@@ -48,7 +48,7 @@ BUDGETS: list[tuple[Budget, str, str, bool]] = [
     ),
     (
         make_budget(disruptions_allowed=0, current_healthy=1),
-        "allows no eviction at the moment: 1 of 2 pods are healthy, 1 have to be; 1 pods are missing",
+        "allows no eviction at the moment: 1 of 2 pods are healthy, 1 have to be; 1 pod missing",
         "kubectl -n shop describe pdb web",
         True,
     ),
@@ -195,14 +195,14 @@ LOSSES: list[tuple[Pods, DrainOptions, tuple[str, ...]]] = [
     (
         Pods((make_pod("a"), make_pod("b"))),
         PLAIN,
-        ("all 2 pods of Deployment shop/web are on this node: it is interrupted",),
+        ("Deployment shop/web has all 2 pods on this node: it is interrupted",),
     ),
     (Pods((make_pod("a"), make_pod("b")), (make_budget(),)), PLAIN, ()),
     (
         Pods((make_pod("a"),), around=Around({"shop/Deployment/web": Replicas(3, "1 of 3 pods are up to date")})),
         PLAIN,
         (
-            "all 1 pods of Deployment shop/web are on this node: it is interrupted",
+            "Deployment shop/web has its only pod on this node: it is interrupted",
             "Deployment shop/web is being rolled out: 1 of 3 pods are up to date",
         ),
     ),

@@ -3,8 +3,9 @@
 import io
 import threading
 
+from clusterctl.model.words import count
 from clusterctl.report.progress import Progress
-from clusterctl.report.words import count, duration, names
+from clusterctl.report.words import duration, names
 
 
 class Noticed(io.StringIO):

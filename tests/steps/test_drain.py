@@ -37,7 +37,7 @@ JOB = Pods((make_pod(controller=Owner("Job", "train", "u")),))
 FORCED = "  drain: {force: true, delete_emptydir_data: true}\n"
 
 CASES: list[tuple[Step, Pods, str, type, str]] = [
-    (drain.Budgets(), FREE, "", Satisfied, "1 pods may leave"),
+    (drain.Budgets(), FREE, "", Satisfied, "1 pod may leave"),
     (drain.Budgets(), TURNS, "", Satisfied, "2 pods leave in turns, 1 at a time, as the budget shop/web says"),
     (drain.Budgets(), NEVER, "", Blocked, "the budget shop/web can never allow an eviction"),
     (drain.Budgets(), NOT_NOW, "", Blocked, "allows no eviction at the moment"),
@@ -56,7 +56,7 @@ CASES: list[tuple[Step, Pods, str, type, str]] = [
     (drain.Losses(), FREE, "", Satisfied, "nothing"),
     (drain.Losses(), JOB, "", Satisfied, "~shop/web-1 of the Job train starts again from zero"),
     (drain.Losses(), BARE, FORCED, Satisfied, "~shop/debug is deleted for good"),
-    (drain.Evictable(), FREE, "", Satisfied, "1 pods may leave"),
+    (drain.Evictable(), FREE, "", Satisfied, "1 pod may leave"),
     (drain.Evictable(), TURNS, "", Satisfied, "2 pods may leave"),
     (drain.Evictable(), DAEMON, "", Satisfied, "0 pods may leave"),
     (drain.Evictable(), NOT_NOW, "", Needed, "allows no eviction at the moment"),
