@@ -171,7 +171,7 @@ class World:
             self.api_starts = _LOOKS
 
     def obey(self, refused: Refused) -> None:
-        """Do by hand what a refusal asks for: the host's ``kubeadm reset`` or ``dpkg --configure``."""
+        """Do by hand what a refusal asks for: ``dpkg --configure``, or ``kubeadm reset`` with what stands beside it."""
         name = refused.what.partition(":")[0]
         facts = self.hosts[name]
         if "dpkg --configure -a" in refused.resolution:
@@ -180,7 +180,9 @@ class World:
             files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
             kept = facts.paths & {packages.KEYRING, runtime.KEYRING}
             self.hosts[name] = replace(facts, paths=kept, files=files, etcd_members=None, static_pods={})
-            self._forget(name)
+            # kubeadm knows by its manifest that there is a member to take out.
+            if control_plane.MANIFESTS[0] in facts.paths or f"member remove {name}" in refused.resolution:
+                self._forget(name)
         else:
             raise refused
 

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterator
 
-from clusterctl.model.facts import EtcdMember
 from clusterctl.model.secret import Secret
-from clusterctl.model.situation import ADMIN_CONF, Situation, node_name
+from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, document, script
 from clusterctl.steps import os_proxy
+from clusterctl.steps.etcd_members import anew, half_joined, member_of, removal
 from clusterctl.steps.kubeadm import init_config
 from clusterctl.steps.preflight import BOOTSTRAP_CONF, ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import ScriptStep, Step, Tools
@@ -26,10 +26,6 @@ FINISHED = (
 )
 _TRACES = (ADMIN_CONF, KUBELET_CONF, ETCD_DATA, *MANIFESTS)
 _KEY = "/run/clusterctl/certificate-key"
-_ETCDCTL = (
-    "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt "
-    "--cert /etc/kubernetes/pki/etcd/server.crt --key /etc/kubernetes/pki/etcd/server.key"
-)
 
 
 class Init(ScriptStep):
@@ -95,7 +91,7 @@ class Join(ScriptStep):
         """The files on the host, the node in the API and the member of etcd have to agree."""
         facts, host, name = situation.facts, situation.host, situation.node_name
         traces = [path for path in (BOOTSTRAP_CONF, *_TRACES) if path in facts.paths]
-        reset = f"if this host may join anew: ssh {host.address} sudo kubeadm reset -f"
+        reset = f"if this host may join anew: {anew(situation)}"
         if situation.node is not None:
             reset += f"; kubectl delete node {name}"
         if traces and situation.api_silent:
@@ -184,11 +180,9 @@ def _stranger(situation: Situation) -> Blocked | None:
     if situation.node is not None:
         found.append(f"the cluster has a node {situation.node_name}")
         commands.append(f"kubectl delete node {situation.node_name}")
-    if (member := _member(situation)) is not None:
+    if (member := member_of(situation)) is not None:
         found.append(f"etcd has a member {member.id} at {situation.node_address}")
-        commands.append(
-            f"kubectl -n kube-system exec etcd-{_speaker(situation)} -- {_ETCDCTL} member remove {member.id}"
-        )
+        commands.append(removal(situation))
     if not found:
         return None
     return Blocked(
@@ -206,26 +200,10 @@ def _unfinished(situation: Situation) -> Iterator[str]:
         yield f"node/{situation.node_name} is missing"
     elif not situation.node.control_plane:
         yield f"the control-plane label of node/{situation.node_name} is missing"
-    member = _member(situation)
-    if member is not None and member.learner:
-        yield f"its member {member.id} of etcd is a learner and was not promoted"
-    if member is None and situation.facts.etcd_members is not None:
+    if told := half_joined(situation):
+        yield told
+    if member_of(situation) is None and situation.facts.etcd_members is not None:
         yield "it is no member of etcd"
-
-
-def _member(situation: Situation) -> EtcdMember | None:
-    """The host's member of etcd, as its own etcd says, or else that of another control plane."""
-    for name in (situation.host.name, *situation.founders):
-        members = situation.all_facts[name].etcd_members
-        if members is not None:
-            return next((member for member in members if situation.node_address in member.addresses), None)
-    return None
-
-
-def _speaker(situation: Situation) -> str:
-    """The node name of a control plane whose etcd answers."""
-    names = [name for name in situation.founders if situation.all_facts[name].etcd_members is not None]
-    return node_name(situation.all_facts[names[0]])
 
 
 class JoinTokens(Step):

@@ -9,6 +9,7 @@ from clusterctl.model.inventory import Cluster, Role
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Verdict
 from clusterctl.steps import finding
+from clusterctl.steps.etcd_members import anew, half_joined
 from clusterctl.steps.finding import A_NODE, Finding, is_node, package_trouble
 from clusterctl.steps.kubeadm import differences
 
@@ -203,12 +204,16 @@ class Leftovers(Finding):
     def find(self, situation: Situation) -> Verdict:
         """Certificates of another CA, a joined kubelet without our cluster, foreign network configuration."""
         facts, host = situation.facts, situation.host
-        reset = f"if it may go: ssh {host.address} sudo kubeadm reset -f, then run the same command again"
+        reset = f"if it may go: {anew(situation)}; then run the same command again"
         ours = authority(situation)
         if host != situation.inventory.first_control_plane and facts.file(CA_CERT) not in (None, ours):
             return Blocked(f"{CA_CERT} is the certificate authority of another cluster", reset)
         if BOOTSTRAP_CONF in facts.paths and KUBELET_CONF not in facts.paths:
-            return Blocked("a join was begun and did not finish", f"look at journalctl -u kubelet; {reset}")
+            told = half_joined(situation)
+            return Blocked(
+                "; ".join(filter(None, ("a join was begun and did not finish", told))),
+                f"look at journalctl -u kubelet; {reset}",
+            )
         network = sorted(path for path in facts.paths if path.startswith("/etc/cni/net.d/"))
         foreign = [path for path in network if path not in own_network_files(situation)]
         if foreign:

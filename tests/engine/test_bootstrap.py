@@ -11,7 +11,10 @@ import pytest
 from clusterctl.engine.events import Event, RunFinished, StepChanged, Waiting
 from clusterctl.engine.playbook import load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed, OutcomeUnknown, Refused, SeveralErrors
+from clusterctl.model.facts import EtcdMember
+from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.resources import folder
+from clusterctl.steps import control_plane, preflight
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.kubeadm import ENCRYPTION
 from tests.builders import SWITCHES, VIRTUAL, make_facts, make_inventory
@@ -92,6 +95,52 @@ def test_no_worker_joins_before_the_control_plane_runs() -> None:
     names = [name for _, name in actions]
     assert names.index("control-plane/init") < names.index("workers/join")
     assert names.index("apply") < names.index("workers/join")
+
+
+# What kubeadm's etcd-join leaves on the host: before it writes the manifest, and while it waits for the new etcd.
+ASKED = frozenset({ADMIN_CONF, preflight.BOOTSTRAP_CONF, *control_plane.MANIFESTS[1:]})
+WAITED = ASKED | {control_plane.MANIFESTS[0]}
+NEVER_STARTED = EtcdMember("cp2", "", ("192.0.2.12",))
+
+
+@pytest.mark.parametrize("paths", [ASKED, WAITED])
+@pytest.mark.parametrize(
+    ("member", "told"),
+    [
+        (replace(NEVER_STARTED, learner=True), "member cp2 of etcd has never started, and is a learner without a vote"),
+        (NEVER_STARTED, "its member cp2 of etcd has never started, and the quorum counts on it: 2 of 2 members have"),
+        (replace(NEVER_STARTED, name="cp2", learner=True), "its member cp2 of etcd is a learner and was not promoted"),
+    ],
+)
+def test_a_join_that_failed_at_etcd_is_named_with_the_commands_that_end_it(
+    paths: frozenset[str], member: EtcdMember, told: str
+) -> None:
+    """"context deadline exceeded": etcd knows the host, which never came. What the refusal says is enough to join."""
+    world = World(
+        make_inventory(VIRTUAL + NETWORKS["flannel"], control_planes=3), faults={("cp2", "control-plane/join"): "fails"}
+    )
+    with pytest.raises(CommandFailed):
+        run(BOOTSTRAP, world)
+    cp1, cp2 = world.hosts["cp1"], world.hosts["cp2"]
+    assert cp1.etcd_members is not None
+    world.hosts["cp1"] = replace(cp1, etcd_members=(*cp1.etcd_members, member))
+    world.hosts["cp2"] = replace(cp2, paths=cp2.paths | paths)
+    before = len(world.actions)
+
+    with pytest.raises(Refused) as caught:
+        run(BOOTSTRAP, world)
+
+    assert not [name for host, name in world.actions[before:] if host == "cp2"]
+    assert told in caught.value.what
+    removal, _, reset = caught.value.resolution.partition("; ssh 192.0.2.12 sudo kubeadm reset -f")
+    assert reset
+    assert "kubectl -n kube-system exec etcd-cp1 -- etcdctl " in removal
+    assert removal.endswith(" member remove cp2")
+    world.obey(caught.value)
+    run(BOOTSTRAP, world)
+    assert [each.id for each in world.hosts["cp1"].etcd_members or ()] == ["cp1", "cp2", "cp3"]
+    assert world.api is not None
+    assert {name for name, node in world.api.nodes.items() if node.control_plane} == {"cp1", "cp2", "cp3"}
 
 
 def test_calico_comes_in_its_order() -> None:

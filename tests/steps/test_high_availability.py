@@ -93,6 +93,23 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
         Blocked,
         "is a learner and was not promoted",
     ),
+    (
+        control_plane.Join(),
+        TWO,
+        {"paths": TRACES, "others": {"cp1": {"paths": TRACES, "etcd_members": (CP1, replace(CP2, name=""))}}},
+        Blocked,
+        "its member b2 of etcd has never started, and the quorum counts on it: 2 of 2 members have to answer",
+    ),
+    (
+        control_plane.Join(),
+        ONE,
+        {
+            "paths": frozenset({ADMIN_CONF, preflight.BOOTSTRAP_CONF}),
+            "others": {"cp1": {"paths": TRACES, "etcd_members": (CP1, replace(LEARNER, name=""))}},
+        },
+        Blocked,
+        "its member b2 of etcd has never started, and is a learner without a vote",
+    ),
     (control_plane.Join(), TWO, {"paths": TRACES, "etcd_members": (CP1,)}, Blocked, "it is no member of etcd"),
     (control_plane.Join(), ONE, {"paths": TRACES, "others": ALONE}, Blocked, "node/cp2 is missing"),
     (

@@ -1,0 +1,53 @@
+"""What etcd knows of a host that is, or was to be, a control plane; and how to make it forget. Pure."""
+
+from clusterctl.model.facts import EtcdMember
+from clusterctl.model.situation import Situation, node_name
+
+_ETCDCTL = (
+    "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt "
+    "--cert /etc/kubernetes/pki/etcd/server.crt --key /etc/kubernetes/pki/etcd/server.key"
+)
+
+
+def member_of(situation: Situation) -> EtcdMember | None:
+    """The host's member of etcd, as its own etcd says, or else that of another control plane."""
+    return next((member for member in _members(situation) if situation.node_address in member.addresses), None)
+
+
+def half_joined(situation: Situation) -> str:
+    """What etcd still waits for of the host's member, and what that means for the others; empty when it is whole."""
+    member = member_of(situation)
+    if member is None or (member.name and not member.learner):
+        return ""
+    if member.name:
+        return f"its member {member.id} of etcd is a learner and was not promoted"
+    if member.learner:
+        return f"its member {member.id} of etcd has never started, and is a learner without a vote"
+    voters = sum(not each.learner for each in _members(situation))
+    return (
+        f"its member {member.id} of etcd has never started, and the quorum counts on it: {voters // 2 + 1} of {voters} "
+        "members have to answer"
+    )
+
+
+def removal(situation: Situation) -> str:
+    """The command by which a running etcd forgets the host's member."""
+    own, member = situation.host.name, member_of(situation)
+    others = [name for name in situation.founders if name != own]
+    running = [name for name in (*others, own) if situation.all_facts[name].etcd_members is not None]
+    speaker = node_name(situation.all_facts[running[0]])
+    return f"kubectl -n kube-system exec etcd-{speaker} -- {_ETCDCTL} member remove {member.id if member else 'ID'}"
+
+
+def anew(situation: Situation) -> str:
+    """The commands after which a host whose join is half done may join again."""
+    commands = [removal(situation)] if half_joined(situation) else []
+    return "; ".join([*commands, f"ssh {situation.host.address} sudo kubeadm reset -f"])
+
+
+def _members(situation: Situation) -> tuple[EtcdMember, ...]:
+    for name in (situation.host.name, *situation.founders):
+        members = situation.all_facts[name].etcd_members
+        if members is not None:
+            return members
+    return ()
