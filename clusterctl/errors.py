@@ -3,7 +3,8 @@
 - ``ClusterctlError``: base; a bug or something unexpected (exit code 1).
 - ``InputError``: the inventory, a playbook or a flag is wrong; nothing was touched (2).
 - ``Refused``: blocked findings, a lock that is held, or a question answered with no (3).
-- ``ConnectError``: a host cannot be reached or does not let us in; nothing was sent (4). ``HostKeyError`` is one of these.
+- ``ConnectError``: a host cannot be reached or does not let us in; nothing was sent (4).
+- ``HostKeyError``: of these, a host key that is not known or not the one that we know (4).
 - ``OutcomeUnknown``: the connection broke while a change was running (5).
 - ``CommandFailed``: a command ran on a host and failed (6).
 - ``NotVerified``: a change was applied and its postcondition did not come true (7).

@@ -58,8 +58,9 @@ class Forecast:
     """What draining one node would meet.
 
     ``moving`` are the running pods that leave. ``unmanaged`` and ``emptydir`` are those that kubectl's rules keep from
-    being evicted, ``blocks`` those that a budget holds. ``stranded`` may leave and find no other node. ``losses`` say
-    what is lost or interrupted although no rule forbids it. ``seconds`` is how long the drain may take.
+    being evicted, ``blocks`` those that a budget holds. ``stranded`` may leave and find no other node, nor
+    this one when it is given back. ``losses`` say what is lost or interrupted although no rule forbids it. ``seconds``
+    is how long the drain may take.
     """
 
     node: str
@@ -74,7 +75,8 @@ class Forecast:
 
 
 def forecast(pods: Pods, node: str, nodes: Mapping[str, NodeFacts], options: DrainOptions) -> Forecast:
-    """Everything there is to say about draining ``node``."""
+    """Everything there is to say about draining ``node``, which is given back afterwards."""
+    left = without_a_node(pods, node, nodes, options)
     return Forecast(
         node,
         moving(pods, node),
@@ -82,8 +84,8 @@ def forecast(pods: Pods, node: str, nodes: Mapping[str, NodeFacts], options: Dra
         emptydir(pods, node, options),
         blocks(pods, node, options),
         waits(pods, node, options),
-        without_a_node(pods, node, nodes),
-        losses(pods, node, options),
+        tuple(each for each in left if not each.returns),
+        losses(pods, node, left, options),
         seconds(pods, node, options),
     )
 
@@ -133,11 +135,31 @@ def waits(pods: Pods, node: str, options: DrainOptions) -> tuple[Wait, ...]:
     )
 
 
-def without_a_node(pods: Pods, node: str, nodes: Mapping[str, NodeFacts]) -> tuple[Stranded, ...]:
-    """The pods that may leave ``node`` and that no other one takes."""
+def without_a_node(
+    pods: Pods, node: str, nodes: Mapping[str, NodeFacts], options: DrainOptions
+) -> tuple[Stranded, ...]:
+    """The pods that may leave ``node`` and that no other one takes.
+
+    Where more of them wait for ``node`` itself than a budget lets go at once, the rest can never leave. A budget that
+    lets nobody go is the matter of ``blocks``.
+    """
     again = [pod for pod in moving(pods, node) if pod.controller and pod.controller.present]
     free = {name: _given_back(each) for name, each in nodes.items()}
-    return stranded(node, again, pods.pods, free, pods.around.volumes)
+    found = stranded(node, again, pods.pods, free, pods.around.volumes)
+    if options.disable_eviction:
+        return found
+    return tuple(_with_budget(pods, each, found) if each.returns and each.pod.ready else each for each in found)
+
+
+def _with_budget(pods: Pods, lost: Stranded, found: Sequence[Stranded]) -> Stranded:
+    """A pod that waits for its node, unless its budget waits for the pods that left before it."""
+    for budget in pods.budgets_of(lost.pod):
+        together = sum(each.returns and each.pod.ready and budget.covers(each.pod) for each in found)
+        allowed = budget.disruptions_allowed
+        if 0 < allowed < together:
+            why = f"the budget {budget} lets {allowed} of {together} go, and they would wait for this node themselves"
+            return replace(lost, why=f"{lost.why}; {why}", returns=False, budget=str(budget))
+    return lost
 
 
 def _given_back(node: NodeFacts) -> NodeFacts:
@@ -158,12 +180,14 @@ def seconds(pods: Pods, node: str, options: DrainOptions) -> float:
     return max([grace(moving(pods, node)), *turns])
 
 
-def losses(pods: Pods, node: str, options: DrainOptions) -> tuple[str, ...]:
-    """What draining ``node`` loses or interrupts although no rule forbids it."""
+def losses(pods: Pods, node: str, left: Sequence[Stranded], options: DrainOptions) -> tuple[str, ...]:
+    """What draining ``node`` loses or interrupts although no rule forbids it; ``left`` find no other node."""
     leaving_pods = moving(pods, node)
+    waiting = [each.pod for each in left if each.returns]
     return tuple(
         dict.fromkeys(
             (
+                *([f"until {node} is given back, no node takes {_some(waiting)}"] if waiting else []),
                 *(said for pod in leaving_pods for said in _losses_of(pods, pod, options)),
                 *_interrupted(pods, leaving_pods),
                 *_pinned(pods, leaving_pods),

@@ -15,7 +15,8 @@ from clusterctl.model.selector import selects, selects_node
 CORDONED = "node.kubernetes.io/unschedulable:NoSchedule"
 """The taint that a controller puts on a cordoned node; the scheduler takes the cordon itself for it."""
 
-_KEEPS_AWAY = ("NoSchedule", "NoExecute")
+_KEEPS_AWAY = (":NoSchedule", ":NoExecute")
+_OF_ITS_STATE = "node.kubernetes.io/"
 _NAMED = 3
 _UNITS: Mapping[str, tuple[str, float]] = {"cpu": (" CPU", 1000), "memory": (" MiB of memory", 2**20)}
 
@@ -24,10 +25,16 @@ _Why = Callable[[NodeFacts], str]
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A pod that no other node takes, and what each of them lacks."""
+    """A pod that no other node takes, and what each of them lacks.
+
+    ``returns`` says that its node is the only one that is meant for it, and takes it again once it is given back.
+    ``budget`` is the one by which it cannot leave before that.
+    """
 
     pod: PodFacts
     why: str
+    returns: bool = False
+    budget: str = ""
 
 
 def stranded(
@@ -43,6 +50,7 @@ def stranded(
     volume. The pods of the highest priority choose first, then the largest.
     """
     moving = sorted(moving, key=_urgency)
+    home = _at_rest(nodes[node]) if node in nodes else None
     if node in nodes:
         nodes = {**nodes, node: replace(nodes[node], unschedulable=True)}
     gone = {pod.uid for pod in moving}
@@ -59,8 +67,24 @@ def stranded(
                 break
             reasons[reason].append(other.name)
         else:
-            found.append(Stranded(pod, _told(reasons)))
+            only = home is not None and all(_is_set_apart(pod, other) for other in others)
+            returns = only and not any(demand(home) for demand in demands)
+            found.append(Stranded(pod, _told(reasons), returns))
     return tuple(found)
+
+
+def _at_rest(node: NodeFacts) -> NodeFacts:
+    """The node once nothing is done to it any more: Ready, without the taints that come and go with its state."""
+    lasting = tuple(taint for taint in node.taints if not taint.startswith(_OF_ITS_STATE))
+    return replace(node, ready=True, taints=lasting)
+
+
+def _is_set_apart(pod: PodFacts, node: NodeFacts) -> bool:
+    """Whether somebody has given the node to other pods than this one, as kubeadm does with control planes."""
+    return any(
+        not taint.startswith(_OF_ITS_STATE) and taint.endswith(_KEEPS_AWAY) and not tolerates(pod, taint)
+        for taint in node.taints
+    )
 
 
 def _urgency(pod: PodFacts) -> tuple[int, int, int]:
@@ -224,7 +248,7 @@ def _closed(pod: PodFacts, node: NodeFacts) -> str:
     if not node.ready:
         return "not Ready"
     for taint in node.taints:
-        if taint.rpartition(":")[2] in _KEEPS_AWAY and not tolerates(pod, taint):
+        if taint.endswith(_KEEPS_AWAY) and not tolerates(pod, taint):
             return f"the taint {taint} is not tolerated"
     return ""
 

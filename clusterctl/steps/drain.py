@@ -6,12 +6,13 @@ from typing import Self
 
 from clusterctl.model import forecast
 from clusterctl.model.drain import Fatal
+from clusterctl.model.placement import Stranded
 from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown, Verdict
 from clusterctl.model.versions import at_least
 from clusterctl.model.words import count
-from clusterctl.steps.draining import Drain
+from clusterctl.steps.draining import Drain, Uncordon
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.step import Step
 
@@ -32,11 +33,13 @@ class BeforeDrain(Step):
     changes_host = False
     tries_evictions = False
     _drain: Drain | None = None
+    _gives_back = False
 
     def beside(self, others: Sequence[Step]) -> Self:
-        """The same step, which asks the drain of its playbook."""
+        """The same step, which asks the drain of its playbook, and knows whether the node is given back there."""
         made = copy(self)
         made._drain = next((step.beside(others) for step in others if isinstance(step, Drain)), None)
+        made._gives_back = any(isinstance(step, Uncordon) for step in others)
         return made
 
     def drains(self, situation: Situation) -> bool:
@@ -118,7 +121,7 @@ class EmptyDir(BeforeDrain, Finding):
 
 
 class Placement(BeforeDrain, Finding):
-    """Every pod of the node finds another one."""
+    """Every pod of the node finds another one, or comes back to this one because no other is meant for it."""
 
     name = "drain/placement"
     title = "Check that every pod has somewhere to go"
@@ -129,14 +132,16 @@ class Placement(BeforeDrain, Finding):
         pods = self.pods_to_move(situation)
         if not isinstance(pods, Pods):
             return pods
-        nodes = situation.api.nodes if situation.api else {}
-        stranded = forecast.without_a_node(pods, situation.node_name, nodes)
-        if not stranded:
-            return Satisfied("every pod finds another node")
-        return _blocked(
-            [f"{each.pod} has nowhere to go ({each.why})" for each in stranded],
-            ["make room, or let the pods wait for this node to come back: --ignore drain/placement"],
-        )
+        stranded = _without_a_node(situation, pods)
+        lost = [each for each in stranded if not (each.returns and self._gives_back)]
+        if lost:
+            return _blocked(
+                [f"{each.pod} has nowhere to go ({each.why})" for each in lost], [_way_out(each) for each in lost]
+            )
+        if stranded:
+            them = "it" if len(stranded) == 1 else "them"
+            return Satisfied(f"{count(len(stranded), 'pod')} will wait for this node, which alone is meant for {them}")
+        return Satisfied("every pod finds another node")
 
 
 class Losses(BeforeDrain, Finding):
@@ -151,7 +156,8 @@ class Losses(BeforeDrain, Finding):
         pods = self.pods_to_move(situation)
         if not isinstance(pods, Pods):
             return pods
-        losses = forecast.losses(pods, situation.node_name, situation.cluster.drain)
+        left = _without_a_node(situation, pods)
+        losses = forecast.losses(pods, situation.node_name, left, situation.cluster.drain)
         return Satisfied(_several(losses), warning=True) if losses else Satisfied("nothing")
 
 
@@ -180,6 +186,17 @@ class Evictable(BeforeDrain):
         if blocks:
             return Needed(_several([block.reason for block in blocks]))
         return Satisfied(f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
+
+
+def _without_a_node(situation: Situation, pods: Pods) -> tuple[Stranded, ...]:
+    nodes = situation.api.nodes if situation.api else {}
+    return forecast.without_a_node(pods, situation.node_name, nodes, situation.cluster.drain)
+
+
+def _way_out(lost: Stranded) -> str:
+    if lost.budget:
+        return f"let the budget {lost.budget} allow more, or have pods deleted in spite of it: --disable-eviction"
+    return "make room, or let the pods wait for this node to come back: --ignore drain/placement"
 
 
 def _fatal(fatal: Sequence[Fatal], first: str) -> Blocked | None:

@@ -119,6 +119,29 @@ def test_a_control_planes_drain_matters_in_every_hop(
     assert result.exit_code == (3 if node == "cp1" else 0), result.output
 
 
+def test_pods_without_another_node_are_interrupted_and_do_not_stop_an_upgrade(call: Call, running: World) -> None:
+    """Where only one node is meant for them; `drain` alone, after which it takes none, refuses."""
+    assert running.api is not None
+    apart = {
+        name: replace(running.api.nodes[name], taints=(*running.api.nodes[name].taints, taint))
+        for name, taint in (("cp1", "node-role.kubernetes.io/control-plane:NoSchedule"), ("w1", "gpu=yes:NoSchedule"))
+    }
+    running.api = replace(running.api, nodes={**running.api.nodes, **apart})
+    running.pods = Pods((make_pod("web-2", "w2"),))
+
+    planned = call("plan", "upgrade", "--to", "1.36.3")
+    drained = call("drain", "w2", "--yes")
+    told = json.loads(call("forecast", "w2", "--json").stdout)
+    done = call("upgrade", "--to", "1.36.3", "--yes", "--no-verify")
+
+    assert planned.exit_code == 0, planned.output
+    assert "until w2 is given back, no node takes shop/web-2" in planned.stdout
+    assert drained.exit_code == 3
+    assert "shop/web-2 has nowhere to go" in drained.stdout
+    assert (told["held"], told["nodes"][0]["nowhere_to_go"]) == ([], [])
+    assert done.exit_code == 0, done.output
+
+
 def test_what_is_in_the_way_is_found_before_anything_moves(call: Call, running: World) -> None:
     """A node that is not Ready, and a budget that cannot be met: both at once, each with its remedy."""
     assert running.api is not None

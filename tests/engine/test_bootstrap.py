@@ -115,7 +115,7 @@ NEVER_STARTED = EtcdMember("cp2", "", ("192.0.2.12",))
 def test_a_join_that_failed_at_etcd_is_named_with_the_commands_that_end_it(
     paths: frozenset[str], member: EtcdMember, told: str
 ) -> None:
-    """"context deadline exceeded": etcd knows the host, which never came. What the refusal says is enough to join."""
+    """ "context deadline exceeded": etcd knows the host, which never came. What the refusal says is enough to join."""
     world = World(
         make_inventory(VIRTUAL + NETWORKS["flannel"], control_planes=3), faults={("cp2", "control-plane/join"): "fails"}
     )

@@ -295,9 +295,8 @@ def test_the_room_of_nodes_is_read(cluster: Cluster, make_node: Callable[..., st
             status, {"metadata": {}, "status": {"capacity": allocatable, "allocatable": {"pods": "110", **allocatable}}}
         )
         nodes = observe(cluster.kube).nodes
-        return [
-            each.why for each in without_a_node(cluster.look(), NODE, {name: nodes[name] for name in (NODE, other)})
-        ]
+        both = {name: nodes[name] for name in (NODE, other)}
+        return [each.why for each in without_a_node(cluster.look(), NODE, both, DrainOptions())]
 
     assert room(cpu="2", memory="2Gi") == []
     assert room(cpu="1", memory="2Gi") == [f"{other}: 1 CPU free, 1.5 requested"]

@@ -222,7 +222,7 @@ LOSSES: list[tuple[Pods, DrainOptions, tuple[str, ...]]] = [
 @pytest.mark.parametrize(("pods", "options", "expected"), LOSSES)
 def test_losses(pods: Pods, options: DrainOptions, expected: tuple[str, ...]) -> None:
     """What no rule of kubectl mentions."""
-    assert losses(pods, "w1", options) == expected
+    assert losses(pods, "w1", (), options) == expected
 
 
 def test_who_moves() -> None:
@@ -241,7 +241,7 @@ def test_who_moves() -> None:
     )
 
     assert moving(pods, "w1") == (bare, full)
-    assert [each.pod for each in without_a_node(pods, "w1", {"w1": make_node("w1")})] == [full]
+    assert [each.pod for each in without_a_node(pods, "w1", {"w1": make_node("w1")}, PLAIN)] == [full]
 
 
 @pytest.mark.parametrize(("before", "stranded"), [(False, 0), (True, 1)])
@@ -250,7 +250,70 @@ def test_a_node_that_an_earlier_run_left_cordoned_is_given_back_first(before: bo
     pods = Pods((make_pod(),))
     left = make_node("w2", unschedulable=True, taints=(CORDONED,), cordoned=Cordon("me", "now", before))
 
-    assert len(without_a_node(pods, "w1", {"w1": make_node("w1"), "w2": left})) == stranded
+    assert len(without_a_node(pods, "w1", {"w1": make_node("w1"), "w2": left}, PLAIN)) == stranded
+
+
+PLANE = "node-role.kubernetes.io/control-plane:NoSchedule"
+THEIRS = Cordon("me", "now", unschedulable=True)
+# The node that is drained, and the others; which of its pods come back to it, and otherwise why not.
+ONLY: list[tuple[dict[str, Any], dict[str, Any] | None, bool]] = [
+    ({}, None, True),
+    ({}, {"taints": (PLANE,)}, True),
+    ({}, {"taints": ("gpu=yes:NoExecute", PLANE), "ready": False}, True),
+    # An earlier run left it in the middle.
+    ({"unschedulable": True, "taints": (CORDONED,), "cordoned": Cordon("me", "now", unschedulable=False)}, None, True),
+    ({"ready": False, "taints": ("node.kubernetes.io/unreachable:NoExecute",)}, {"taints": (PLANE,)}, True),
+    # It does not take them again.
+    ({"unschedulable": True, "taints": (CORDONED,)}, None, False),
+    ({"unschedulable": True, "taints": (CORDONED,), "cordoned": THEIRS}, None, False),
+    ({"taints": ("new:NoSchedule",)}, {"taints": (PLANE,)}, False),
+    # Somebody can make room elsewhere.
+    ({}, {"ready": False}, False),
+    ({}, {"unschedulable": True, "taints": (CORDONED,)}, False),
+    ({}, {"taints": ("node.kubernetes.io/disk-pressure:NoSchedule",)}, False),
+    ({}, {"allocatable": {"cpu": 500, "memory": 2**30, "pods": 10}}, False),
+]
+
+
+@pytest.mark.parametrize(("node", "other", "returns"), ONLY)
+def test_pods_that_wait_for_the_only_node_that_is_meant_for_them(
+    node: dict[str, Any], other: dict[str, Any] | None, returns: bool
+) -> None:
+    """They are interrupted, and told as that. What nothing brings back, or what needs room elsewhere, is stranded."""
+    pods = Pods((make_pod(requests={"cpu": 1000}),))
+    nodes = {"w1": make_node("w1", **node), **({"w2": make_node("w2", **other)} if other is not None else {})}
+
+    found = forecast(pods, "w1", nodes, PLAIN)
+
+    waits_for_it = "until w1 is given back, no node takes shop/web-1"
+    assert [each.returns for each in without_a_node(pods, "w1", nodes, PLAIN)] == [returns]
+    assert [each.pod for each in found.stranded] == ([] if returns else [pods.pods[0]])
+    assert (waits_for_it in found.losses) is returns
+
+
+def test_a_pod_whose_label_the_node_has_lost_does_not_come_back() -> None:
+    """The control plane is closed to it, and so is its own node by now."""
+    pod = make_pod(scheduling={"nodeSelector": {"disk": "ssd"}})
+    nodes = {"w1": make_node("w1"), "cp1": make_node("cp1", taints=(PLANE,))}
+
+    (gone,) = without_a_node(Pods((pod,)), "w1", nodes, PLAIN)
+    (kept,) = without_a_node(Pods((pod,)), "w1", {**nodes, "w1": make_node("w1", labels={"disk": "ssd"})}, PLAIN)
+
+    assert (gone.returns, kept.returns) == (False, True)
+
+
+@pytest.mark.parametrize(("allowed", "held"), [(0, False), (1, True), (2, False)])
+def test_pods_whose_budget_waits_for_those_that_left_before_never_leave(allowed: int, held: bool) -> None:
+    """The first successor is Pending until the node is back, so the budget lets no second one go: kubectl waits too."""
+    pods = Pods((make_pod("a"), make_pod("b")), (make_budget(disruptions_allowed=allowed),))
+    nodes = {"w1": make_node("w1"), "cp1": make_node("cp1", taints=(PLANE,))}
+
+    found = without_a_node(pods, "w1", nodes, PLAIN)
+
+    assert [each.returns for each in found] == [not held] * 2
+    assert [each.budget for each in found] == ["shop/web" if held else ""] * 2
+    assert all(f"the budget shop/web lets {allowed} of 2 go" in each.why for each in found) is held
+    assert all(each.returns for each in without_a_node(pods, "w1", nodes, DrainOptions(disable_eviction=True)))
 
 
 def test_a_forecast_has_everything() -> None:

@@ -13,7 +13,7 @@ from clusterctl.model.facts import ClusterFacts, Cordon
 from clusterctl.model.pods import Around, Owner, Pods, Refusal
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain
+from clusterctl.steps import drain, nodes_drain, reboot, upgrade_node
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.step import Step
 from tests.builders import make_budget, make_facts, make_inventory, make_node, make_pod, make_situation
@@ -94,6 +94,42 @@ def test_a_node_that_a_run_left_cordoned_takes_pods_again(before: bool, kind: ty
     api = replace(OLD, nodes={**OLD.nodes, "w2": left})
 
     assert isinstance(drain.Placement().check(situation(FREE, api=api)), kind)
+
+
+@pytest.mark.parametrize(
+    ("others", "kind"),
+    [
+        ((upgrade_node.Drain(), upgrade_node.Uncordon()), Satisfied),
+        ((reboot.Restart(), reboot.Drain(), reboot.Uncordon()), Satisfied),
+        ((nodes_drain.Drain(),), Blocked),
+    ],
+)
+def test_pods_may_wait_for_a_node_that_is_given_back(others: tuple[Step, ...], kind: type) -> None:
+    """On 1 + 1 nothing else takes them. `clusterctl drain` leaves the node cordoned: there they would wait for ever."""
+    plane = make_node("cp1", taints=("node-role.kubernetes.io/control-plane:NoSchedule",))
+    seen = situation(Pods((make_pod(),)), api=ClusterFacts("1.36.3", {"w1": OLD.nodes["w1"], "cp1": plane}))
+
+    verdict = drain.Placement().beside(others).check(seen)
+    losses = drain.Losses().beside(others).check(seen)
+
+    assert isinstance(verdict, kind)
+    assert isinstance(losses, Satisfied)
+    assert losses.warning
+    assert losses.note.startswith("until w1 is given back, no node takes shop/web-1; ")
+    if isinstance(verdict, Satisfied):
+        assert verdict.note == "1 pod will wait for this node, which alone is meant for it"
+
+
+def test_a_budget_that_would_wait_for_ever_is_told_with_another_way_out() -> None:
+    """Two pods of which one may go, and its successor waits for the node."""
+    seen = situation(TURNS, api=ClusterFacts("1.36.3", {"w1": OLD.nodes["w1"]}))
+
+    verdict = drain.Placement().beside((upgrade_node.Drain(), upgrade_node.Uncordon())).check(seen)
+
+    assert isinstance(verdict, Blocked)
+    assert "the budget shop/web lets 1 of 2 go, and they would wait for this node themselves" in verdict.reason
+    assert verdict.resolution.startswith("let the budget shop/web allow more, or ")
+    assert verdict.resolution.endswith(": --disable-eviction")
 
 
 STEPS: tuple[Step, ...] = tuple({case[0].name: case[0] for case in CASES}.values())
