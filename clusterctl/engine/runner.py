@@ -325,7 +325,7 @@ class Runner:
                     self._wait(host, step, so_far, began, _STEADY_EVERY)
                     continue
                 reason = verdict.reason
-                resolution = verdict.resolution if isinstance(verdict, Blocked) else ""
+                resolution = verdict.resolution if isinstance(verdict, Blocked | Needed) else ""
             except HostKeyError as error:  # It stays so until a person looked.
                 raise NotVerified(
                     f"{host.name}: {step.name} was applied, and nobody can see whether it came true: {error.what}",

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 
 from clusterctl.errors import KubernetesError, NotVerified, OutcomeUnknown, Refused
 from clusterctl.kube.client import PATIENCE, ApiError, Kube, Object
+from clusterctl.kube.forecast import refusal
 from clusterctl.kube.pod_facts import overdue, read_budgets, read_pods
 from clusterctl.model.drain import DrainOptions, Fatal, is_given_up, leaving
-from clusterctl.model.pods import Budget, PodFacts
+from clusterctl.model.forecast import blocks
+from clusterctl.model.pods import Budget, PodFacts, Pods
 from clusterctl.model.words import count
 
 _POLL = 1.0  # How often, in seconds, is looked which pods are left.
@@ -88,12 +90,7 @@ class Drain:
                 if all(each.failure for each in self._left.values()):
                     break
                 if self._options.timeout and now - began >= self._options.timeout:
-                    raise NotVerified(
-                        f"{self._node}: {count(len(self._left), 'pod')} still there after {_clock(now - began)}",
-                        details="\n".join([*map(self._explain, self._left.values()), *self._missed()]),
-                        resolution=f"{self._node} stays cordoned; mend what is in the way and run the same command "
-                        f"again, or let pods come back: clusterctl uncordon {self._node}",
-                    )
+                    raise self._late(now - began)
                 self._say(self._progress(now))
                 time.sleep(_POLL)
         finally:
@@ -227,16 +224,31 @@ class Drain:
         numbers = "; ".join(_numbers(budget) for budget in budgets)
         return f"{each.pod}: {numbers or each.refusal.message or each.refusal.what}"
 
-    def _missed(self) -> Iterator[str]:
+    def _late(self, seconds: float) -> NotVerified:
+        """The error past the deadline: which pods are left, what holds them, and what to do about that."""
+        details, remedies = [self._explain(each) for each in self._left.values()], list[str]()
+        refused = {str(each.pod): each.refusal for each in self._left.values() if each.refusal}
+        with suppress(KubernetesError):  # The deadline is what is told; this only explains it.
+            pods = read_pods(self._kube) if refused else Pods()
+            answers = {name: told for name, error in refused.items() if (told := refusal(error))}
+            details += self._missed(pods)
+            remedies = [block.remedy for block in blocks(replace(pods, refusals=answers), self._node, self._options)]
+        way_out = "; or ".join(dict.fromkeys(remedies)) or "mend what is in the way"
+        return NotVerified(
+            f"{self._node}: {count(len(self._left), 'pod')} still there after {_clock(seconds)}",
+            details="\n".join(details),
+            resolution=f"{self._node} stays cordoned; {way_out}; then run the same command again, or let pods come "
+            f"back: clusterctl uncordon {self._node}",
+        )
+
+    def _missed(self, pods: Pods) -> Iterator[str]:
         """What keeps the budgets that hold a pod from having enough: pods of theirs, anywhere, that are not ready."""
         refused = [each.pod for each in self._left.values() if each.refusal]
         held = {str(budget): budget for pod in refused for budget in self._covering(pod)}
-        with suppress(KubernetesError):  # The deadline is what is told; this only explains it.
-            pods = read_pods(self._kube).pods if held else ()
-            for budget in held.values():
-                for pod in pods:
-                    if pod.problem and budget.covers(pod):
-                        yield f"PDB {budget} misses {pod}: {pod.problem}"
+        for budget in held.values():
+            for pod in pods.pods:
+                if pod.problem and budget.covers(pod):
+                    yield f"PDB {budget} misses {pod}: {pod.problem}"
 
 
 def _numbers(budget: Budget) -> str:

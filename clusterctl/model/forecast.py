@@ -28,12 +28,15 @@ class Block:
     """Pods that may not be evicted, why, and what to do about it.
 
     ``passing`` says that it may cure itself: the budget allows no eviction at the moment and may allow one later.
+    ``keeper`` is the operator's own resource that keeps the budget or the pods, if there is one: some operators move
+    a pod once its node is cordoned, and not before.
     """
 
     pods: tuple[PodFacts, ...]
     reason: str
     remedy: str
     passing: bool = False
+    keeper: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +305,7 @@ def _never(held: tuple[PodFacts, ...], budget: Budget) -> Block:
             f"{reason}; {budget.keeper} keeps it so",
             f"see that it is whole, and look again: kubectl -n {budget.namespace} describe pdb {budget.name}",
             passing=True,
+            keeper=str(budget.keeper),
         )
     relaxed = json.dumps({"spec": {"minAvailable": None, "maxUnavailable": 1}}, separators=(",", ":"))
     remedy = f"relax the budget: kubectl -n {budget.namespace} patch pdb {budget.name} --type=merge -p '{relaxed}'"
@@ -309,7 +313,10 @@ def _never(held: tuple[PodFacts, ...], budget: Budget) -> Block:
     if budget.counted and kind in _SCALABLE:
         more = f"kubectl -n {budget.namespace} scale {kind.lower()}/{name} --replicas={budget.desired_healthy + 1}"
         remedy = f"raise the replicas: {more}; or {remedy}"
-    return Block(held, reason, remedy)
+    owner = held[0].controller
+    # Kubernetes' own controllers have no dot in the name of their group.
+    custom = owner is not None and "." in owner.api_version.partition("/")[0]
+    return Block(held, reason, remedy, keeper=str(owner) if custom else "")
 
 
 def _not_now(pods: Pods, held: tuple[PodFacts, ...], budget: Budget, message: str) -> Block:

@@ -67,8 +67,8 @@ def stranded(
                 break
             reasons[reason].append(other.name)
         else:
-            only = home is not None and all(_is_set_apart(pod, other) for other in others)
-            returns = only and not any(demand(home) for demand in demands)
+            alone = all(_is_set_apart(pod, other) for other in others)
+            returns = alone and home is not None and not any(demand(home) for demand in demands)
             found.append(Stranded(pod, _told(reasons), returns))
     return tuple(found)
 

@@ -16,9 +16,13 @@ class Satisfied:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The postcondition does not hold and the step can make it true; ``reason`` is the fact that shows it."""
+    """The postcondition does not hold and the step can make it true; ``reason`` is the fact that shows it.
+
+    ``resolution`` says what a person can do about it when it does not come true, where that is known.
+    """
 
     reason: str
+    resolution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

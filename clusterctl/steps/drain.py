@@ -6,6 +6,7 @@ from typing import Self
 
 from clusterctl.model import forecast
 from clusterctl.model.drain import Fatal
+from clusterctl.model.forecast import Block
 from clusterctl.model.placement import Stranded
 from clusterctl.model.pods import Pods
 from clusterctl.model.situation import Situation
@@ -85,7 +86,7 @@ class Budgets(BeforeDrain, Finding):
             return Satisfied("pods are deleted, not evicted: no budget is asked (disable_eviction)", warning=True)
         blocks = forecast.blocks(pods, node, options)
         if blocks:
-            return _blocked([block.reason for block in blocks], [block.remedy for block in blocks])
+            return _blocked([block.reason for block in blocks], _remedies(situation, blocks))
         waits = [str(wait) for wait in forecast.waits(pods, node, options)]
         return Satisfied("; ".join(waits) or f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
@@ -181,10 +182,11 @@ class Evictable(BeforeDrain):
         if fatal or lasting:
             return _blocked(
                 [*(f"{each.pod} {each.reason}" for each in fatal), *(block.reason for block in lasting)],
-                [*(each.remedy for each in fatal), *(block.remedy for block in lasting)],
+                [*(each.remedy for each in fatal), *_remedies(situation, lasting)],
             )
         if blocks:
-            return Needed(_several([block.reason for block in blocks]))
+            ways = _ways(_remedies(situation, blocks))
+            return Needed(_several([block.reason for block in blocks]), f"{ways}; then run the same command again")
         return Satisfied(f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
 
@@ -205,8 +207,21 @@ def _fatal(fatal: Sequence[Fatal], first: str) -> Blocked | None:
     return _blocked([f"{each.pod} {each.reason}" for each in fatal], [first, *(each.remedy for each in fatal)])
 
 
+def _remedies(situation: Situation, blocks: Sequence[Block]) -> list[str]:
+    """What to do about budgets; a cordon is what the operator of a workload may wait for."""
+    cordon = f"clusterctl cordon {situation.host.name}"
+    told = [
+        f"where {block.keeper} moves its pods once their node is cordoned: {cordon}" for block in blocks if block.keeper
+    ]
+    return [*told, *(block.remedy for block in blocks)]
+
+
 def _blocked(reasons: Sequence[str], remedies: Sequence[str]) -> Blocked:
-    return Blocked(_several(reasons), "; or ".join(dict.fromkeys(remedies)))
+    return Blocked(_several(reasons), _ways(remedies))
+
+
+def _ways(remedies: Sequence[str]) -> str:
+    return "; or ".join(dict.fromkeys(remedies))
 
 
 def _several(reasons: Sequence[str]) -> str:

@@ -329,9 +329,39 @@ def test_what_is_waited_for_is_said(stage: Callable[[str], Stage]) -> None:
         "  told/b: is terminating",
         "  told/c: is terminating",
         "  PDB told/web misses told/d: back-off pulling image",
-        "  Next: told stays cordoned; mend what is in the way and run the same command again, or let pods come back: "
-        "clusterctl uncordon told",
+        "  Next: told stays cordoned; let them become ready, then look again: kubectl -n told describe pod d; then run "
+        "the same command again, or let pods come back: clusterctl uncordon told",
     ]
+
+
+def test_a_budget_that_never_allows_it_ends_with_the_way_out(stage: Callable[[str], Stage]) -> None:
+    """One of one pods has to be there, and nobody makes another one: as with kubectl the wait ends at the deadline."""
+    place = stage("never")
+    place.add(A)
+    place.protect(Pdb("web", allowed=0))
+
+    with pytest.raises(NotVerified) as caught:
+        Changes(place.kube).drain("never", DrainOptions(timeout=1), lambda text: None, lambda: False)
+
+    assert caught.value.details == "never/a: PDB never/web allows no eviction: 1 of 1 available, 1 needed"
+    assert caught.value.resolution.startswith("never stays cordoned; ")
+    assert "kubectl -n never patch pdb web" in caught.value.resolution
+    assert caught.value.resolution.endswith("let pods come back: clusterctl uncordon never")
+
+
+def test_a_pod_that_its_operator_replaces_after_the_cordon_is_waited_for(stage: Callable[[str], Stage]) -> None:
+    """The budget gives way during the drain, as with kubectl; until then it is told with its numbers."""
+    place = stage("operated")
+    place.add(A)
+    place.protect(Pdb("web", allowed=0))
+    place.later(1.5, lambda: place.count(Pdb("web", allowed=1, healthy=2, expected=2)))
+
+    said: list[str] = []
+    Changes(place.kube).drain("operated", DrainOptions(timeout=30), said.append, lambda: False)
+
+    assert said[0].startswith("waiting for PDB operated/web (1 of 1 available), 0:0") or "leaving" in said[0]
+    assert any(text.startswith("waiting for PDB operated/web (1 of 1 available), 0:01") for text in said)
+    assert place.left() == {}
 
 
 def test_a_wish_to_stop_ends_the_wait(stage: Callable[[str], Stage]) -> None:

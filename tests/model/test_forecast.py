@@ -72,6 +72,26 @@ def test_budgets(budget: Budget, reason: str, remedy: str, passing: bool) -> Non
     assert block.passing is passing
 
 
+@pytest.mark.parametrize(
+    ("keeper", "owner", "told"),
+    [
+        (None, None, ""),
+        (Owner("CephCluster", "rook", "u"), None, "CephCluster rook"),
+        (None, Owner("Cluster", "db", "u", api_version="postgresql.cnpg.io/v1"), "Cluster db"),
+        (None, Owner("Job", "train", "u", api_version="batch/v1"), ""),
+    ],
+)
+def test_who_may_move_a_pod_once_its_node_is_cordoned_is_named(
+    keeper: Owner | None, owner: Owner | None, told: str
+) -> None:
+    """Whoever keeps the budget, or a controller that is none of Kubernetes' own."""
+    budget = make_budget(disruptions_allowed=0, desired_healthy=2, keeper=keeper)
+
+    (block,) = blocks(held(budget, controller=owner or make_pod().controller), "w1", PLAIN)
+
+    assert block.keeper == told
+
+
 def test_pods_that_are_not_ready_are_named() -> None:
     """The way out of a budget with nothing left is to mend them."""
     ill = make_pod("web-2", "w2", ready=False, problem="ImagePullBackOff: no such image")

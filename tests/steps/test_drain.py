@@ -264,6 +264,26 @@ def test_a_budget_that_stays_so_ends_the_run(pods: Pods, error: type[ClusterctlE
         walk(world)
 
 
+def test_what_an_operator_waits_for_is_told_wherever_its_budget_is_in_the_way() -> None:
+    """In the finding, and at the end of a wait that was in vain: its workload moves once the node is cordoned."""
+    kept = make_budget(disruptions_allowed=0, desired_healthy=2, keeper=Owner("Cluster", "db", "u"))
+    cordon = "where Cluster db moves its pods once their node is cordoned: clusterctl cordon w1; or "
+    world = World(make_inventory(), api=OLD, pods=replace(NEVER, budgets=(kept,), refusals={}))
+
+    found = drain.Budgets().check(situation(replace(NEVER, budgets=(kept,))))
+    with pytest.raises(NotVerified) as caught:
+        walk(world)
+
+    assert isinstance(found, Blocked)
+    assert found.resolution.startswith(cordon)
+    assert (
+        "did not come true in 600 s: shop/web-1: the budget shop/web can never allow an eviction: it wants 2 of 2"
+        in (caught.value.what)
+    )
+    assert caught.value.resolution.startswith(cordon)
+    assert caught.value.resolution.endswith("describe pdb web; then run the same command again")
+
+
 def test_an_api_that_fails_in_the_middle_of_a_look_is_told() -> None:
     """The steps then say what they say of an API that does not answer."""
 
