@@ -1,7 +1,11 @@
 """``cordon``, ``drain``, ``uncordon``, ``reboot`` and ``os-update`` on a cluster in memory."""
 
+import json
+import re
+import subprocess
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +17,7 @@ from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
 from tests.builders import make_pod
 from tests.cli.conftest import Call, FakeMachines
-from tests.simulation import FakeMachine, World, run
+from tests.simulation import FakeMachine, Killed, World, run
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +107,25 @@ def test_a_failure_names_the_hosts_that_are_left(call: Call, world: World) -> No
     assert [name for name, node in nodes(world).items() if node.cordoned] == ["w2"]
     assert call("reboot", "w2", "--yes").exit_code == 0
     assert not nodes(world)["w2"].unschedulable
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_audit_trail_of_a_run_that_was_killed_knows_who_was_through(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    """With the command of docs/rolling.md: the same command again would restart w1 as well."""
+    world.faults["w2", "reboot/restart"] = "killed before"
+    with pytest.raises(Killed):
+        call("reboot", "w1", "w2", "--yes")
+    documented = (folder("playbooks").parent / "docs" / "rolling.md").read_text()
+    (command,) = re.findall(r"^    (grep .*)$", documented, re.MULTILINE)
+    told = command.replace("~/.local/state", str(tmp_path / "state"))
+
+    through = subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=True).stdout
+
+    assert [json.loads(line)["host"] for line in through.splitlines()] == ["w1"]
+    assert call("reboot", "w2", "--yes").exit_code == 0
+    assert not any(node.unschedulable for node in nodes(world).values())
 
 
 def test_workers_in_batches(call: Call, world: World) -> None:
