@@ -11,6 +11,7 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -459,7 +460,7 @@ def _with_workload(api: ClusterFacts, key: str, digest: str) -> ClusterFacts:
 
 def _with_calico(api: ClusterFacts, manifest: str) -> ClusterFacts:
     """The operator does at once what it is told."""
-    spec = next(yaml.safe_load_all(manifest))["spec"]
+    spec = next(yaml.load_all(manifest, yaml.CSafeLoader))["spec"]
     done = ComponentStatus(available=True, progressing=False, degraded=False, observed=1)
     facts = CalicoFacts(network.CALICO_KINDS, spec, 1, "v3.32.1", True, 1, dict.fromkeys(("calico", "apiserver"), done))
     return _with_workload(replace(api, calico=facts), network.CALICO_NODE, "")
@@ -467,9 +468,14 @@ def _with_calico(api: ClusterFacts, manifest: str) -> ClusterFacts:
 
 def put_files(script: Script) -> dict[str, FileFact]:
     """The files that a script writes by ``put_file``."""
+    return _put_files(script.text)
+
+
+@cache
+def _put_files(text: str) -> dict[str, FileFact]:
     files = {}
-    for match in re.finditer(r"^  put_file ", script.text, re.MULTILINE):
-        reader = shlex.shlex(io.StringIO(script.text[match.end() :]), posix=True)
+    for match in re.finditer(r"^  put_file ", text, re.MULTILINE):
+        reader = shlex.shlex(io.StringIO(text[match.end() :]), posix=True)
         reader.whitespace_split = True
         reader.commenters = ""
         path, mode, content = (reader.get_token() or "" for _ in range(3))
@@ -602,7 +608,7 @@ def _init(world: World, host: Host, script: Script) -> None:
         settings={
             each["kind"]: each
             for file in put_files(script).values()
-            for each in yaml.safe_load_all(file.content)
+            for each in yaml.load_all(file.content, yaml.CSafeLoader)
             if each["kind"] != "InitConfiguration"
         },
     )
