@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.test_lab import traces
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 ROOT = Path(__file__).parent.parent.parent
 

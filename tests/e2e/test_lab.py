@@ -22,7 +22,7 @@ from clusterctl.lab.shape import Shape
 from clusterctl.lab.state import Directory
 from tests.e2e.conftest import LabFactory
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 # They change by themselves, or count things.
 VOLATILE = re.compile(
