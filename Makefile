@@ -37,12 +37,12 @@ demo-down: setup ## Take the demo's machines away again
 
 test: setup machine ## Run everything, the lab's end-to-end tests included (root)
 	$(BIN)/clusterctl lab build --kubernetes 1.35.4 --kubernetes 1.36.3
-	$(BIN)/pytest -m "not e2e and not long" -n 2
+	$(BIN)/pytest -m "not e2e and not long" -n 3
 	$(BIN)/pytest -m "e2e and alone and not long" --timeout 5400
 	$(BIN)/pytest -m "e2e and not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder --timeout 5400
 
 test-fast: setup ## Run the tests that need no machines
-	$(BIN)/pytest -m "not e2e and not long" -n 2
+	$(BIN)/pytest -m "not e2e and not long" -n 3
 
 test-long: setup machine ## Run the tests that take longer than a change may wait for (root, an hour from an empty cache)
 	$(BIN)/clusterctl lab build --kubernetes 1.34.4 --kubernetes 1.35.4 --kubernetes 1.36.3

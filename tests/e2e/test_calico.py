@@ -75,6 +75,7 @@ def test_a_cluster_with_calico(lab: LabFactory, tmp_path: Path) -> None:
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_own_manifests_make_a_cluster_whose_plugin_stays(lab: LabFactory, tmp_path: Path) -> None:
     """A plugin that clusterctl does not know by name: applied, waited for, left alone, and never replaced."""

@@ -241,6 +241,7 @@ def test_the_copy_is_a_whole_snapshot(inventory: tuple[Lab, Path], state: Path) 
         assert f"./{name}" in listed
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_way_back_that_is_written_down_works(inventory: tuple[Lab, Path], state: Path) -> None:
     """The commands of RESTORE.md bring back what was there then, encrypted Secrets too; what came later is gone."""
