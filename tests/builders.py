@@ -53,23 +53,30 @@ hosts:
 {planes}
   - {{name: w1, address: 192.0.2.21, role: worker, labels: {{disk: ssd}}, taints: ["gpu=yes:NoSchedule"]}}
   - {{name: w2, address: 192.0.2.22, role: worker}}
-"""
+{spares}"""
 
 
-def make_inventory(extra: str = "", *, control_planes: int = 1, kubernetes: str = "1.36.3") -> Inventory:
-    """Control planes, and two workers; ``extra`` are more lines of the key ``cluster``."""
+def make_inventory(
+    extra: str = "", *, control_planes: int = 1, kubernetes: str = "1.36.3", spares: int = 0
+) -> Inventory:
+    """Control planes, two workers, and spares; ``extra`` are more lines of the key ``cluster``."""
     planes = "\n".join(
         f"  - {{name: cp{number}, address: 192.0.2.{10 + number}, role: control-plane}}"
         for number in range(1, control_planes + 1)
     )
+    more = "".join(
+        f"  - {{name: w{number}, address: 192.0.2.{20 + number}, role: spare}}\n" for number in range(3, 3 + spares)
+    )
     virtual = "virtual_ip:" in extra
     endpoint = f"{VIRTUAL_IP}:8443" if virtual else "192.0.2.11:6443"
-    return parse_inventory(_INVENTORY.format(endpoint=endpoint, extra=extra, planes=planes, kubernetes=kubernetes))
+    return parse_inventory(
+        _INVENTORY.format(endpoint=endpoint, extra=extra, planes=planes, kubernetes=kubernetes, spares=more)
+    )
 
 
 def make_facts(name: str = "cp1", **changes: Any) -> HostFacts:
     """A fresh Debian 12 host, as it comes from its installer."""
-    number = {"cp1": 11, "cp2": 12, "cp3": 13, "w1": 21, "w2": 22}[name]
+    number = {"cp1": 11, "cp2": 12, "cp3": 13, "w1": 21, "w2": 22, "w3": 23, "w4": 24}[name]
     facts = HostFacts(
         hostname=name,
         machine_id=f"{number:032x}",
@@ -151,11 +158,12 @@ def make_situation(
     api: ClusterFacts | None = None,
     extra: str = "",
     control_planes: int = 1,
+    spares: int = 0,
     others: Mapping[str, Mapping[str, Any]] | None = None,
     **changes: Any,
 ) -> Situation:
     """The situation of ``host``, with ``changes`` to its facts and those of ``others``; all else is fresh."""
-    inventory = make_inventory(extra, control_planes=control_planes)
+    inventory = make_inventory(extra, control_planes=control_planes, spares=spares)
     facts = {each.name: make_facts(each.name, **(others or {}).get(each.name, {})) for each in inventory.hosts}
     facts[host] = make_facts(host, **changes)
     return Situation(inventory, inventory.host(host), facts, api, "" if api else "there is no cluster yet")

@@ -56,6 +56,7 @@ from clusterctl.steps import (
     upgrade_node,
     upgrade_snapshot,
     upgrading,
+    workers_replace,
 )
 from clusterctl.steps.os import MODULES, sysctls
 from clusterctl.steps.step import ClusterApi, Machine, Saved, Tools
@@ -168,6 +169,10 @@ class World:
         self.pending.pop(name, None)
         self.secrets.pop(name, None)
         self.hosts[name] = _rebooted(self.hosts[name], self._fresh[name])
+        if self.api and preflight.KUBELET_CONF in self.hosts[name].paths and name not in self.api.nodes:
+            # A kubelet registers its node whenever it starts.
+            node = make_node(name, kubelet_version=upgrading.installed(self.hosts[name], "kubelet"))
+            self.api = replace(self.api, nodes={**self.api.nodes, name: node})
         if name == self.inventory.first_control_plane.name:
             self.api_starts = _LOOKS
 
@@ -413,6 +418,20 @@ class FakeApi:
             return replace(old, unschedulable=before, cordoned=None, taints=taints)
 
         self._change_node("uncordon", node, unmark)
+
+    def remove_node(self, node: str) -> None:
+        """The node, and the pods on it."""
+
+        def effect(api: ClusterFacts) -> ClusterFacts:
+            old = api.nodes[node]
+            assert old.cordoned is not None
+            assert old.cordoned.drained, f"{node} is not drained"
+            assert not old.control_plane
+            pods = tuple(pod for pod in self.world.pods.pods if pod.node != node)
+            self.world.pods = replace(self.world.pods, pods=pods)
+            return replace(api, nodes={name: each for name, each in api.nodes.items() if name != node})
+
+        self._change(f"remove {node}", effect)
 
     def soft_taint(self, node: str) -> None:
         """The taint, once."""
@@ -808,6 +827,18 @@ def _new_kubelet(world: World, host: Host, script: Script) -> None:
     world.api = replace(world.api, nodes={**world.api.nodes, host.name: replace(node, kubelet_version=wanted)})
 
 
+def _reset(world: World, host: Host, script: Script) -> None:
+    """Nothing of a node is left; packages, repositories and settings of the system stay."""
+    facts = world.hosts[host.name]
+    assert world.api is not None
+    assert host.name not in world.api.nodes, f"{host.name} is a node"
+    files = {path: file for path, file in facts.files.items() if path not in (preflight.CA_CERT, upgrading.MARK)}
+    gone = (preflight.KUBELET_CONF, workers_replace.RESETTING)
+    paths = frozenset(path for path in facts.paths if path not in gone and not path.startswith("/run/clusterctl/"))
+    services = _services(world, host, kubelet_service=Service("inactive", "disabled"))
+    _host(world, host, files=files, paths=paths, services=services)
+
+
 _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "os/swap-off": _swap_off,
     "os/modules": lambda world, host, script: _written(world, host, script, modules=frozenset(MODULES)),
@@ -854,6 +885,7 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
         paths=world.hosts[host.name].paths | {upgrading.fitting(world.inventory.cluster.kubernetes)},
     ),
     "upgrade/kubelet": _new_kubelet,
+    "workers/reset": _reset,
     "upgrade/leftovers": lambda world, host, script: _host(
         world, host, paths=world.hosts[host.name].paths - {upgrade_node.BACKUPS}
     ),
@@ -913,6 +945,7 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
     "control-plane/join": _half_joined,
     "workers/join": _with_paths(preflight.BOOTSTRAP_CONF),
+    "workers/reset": _with_paths(workers_replace.RESETTING),
     "endpoint/haproxy": _first_file,
     "endpoint/keepalived": _first_file,
 }

@@ -26,7 +26,7 @@ def forecast(hosts: tuple[str, ...], *, as_json: bool) -> None:
     pod; none is evicted. Ends with 3 when a node cannot be drained as it is.
     """
     with open_session() as session:
-        wanted = [session.inventory.host(name) for name in dict.fromkeys(hosts)] or session.inventory.hosts
+        wanted = [session.inventory.host(name) for name in dict.fromkeys(hosts)] or session.inventory.nodes
         found = session.forecast(wanted)
     earlier = earlier_drains(read_durations(state_folder() / DURATIONS))
     if as_json:

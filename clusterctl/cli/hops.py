@@ -22,7 +22,7 @@ def find_hops(session: Session, to: str, *, via: Sequence[str] = (), every: bool
 
     Raises InputError, Refused, KubernetesError or ConnectError. The session aims at what it aimed at before.
     """
-    session.look_where_possible()
+    session.look_where_possible(spares=False)
     situation = session.view.situation(session.a_control_plane(), api=True)
     if not situation.founders:
         raise Refused("there is no cluster to upgrade", resolution="make one: clusterctl bootstrap")
@@ -115,6 +115,9 @@ def where(session: Session) -> Iterator[str]:
         if host.name not in facts:
             yield f"{host.name}: {errors[host.name].what}"
             continue
+        if host.role == "spare" and situation.node_of(host) is None:
+            yield f"{host.name}: stands by"
+            continue
         words = [f"control plane {version}" for version in dict.fromkeys(component_versions(facts[host.name]))]
         words.append(f"kubeadm {installed(facts[host.name], 'kubeadm')}")
         node = nodes.get(node_name(facts[host.name]))
@@ -125,4 +128,6 @@ def where(session: Session) -> Iterator[str]:
             words.append(f"stays cordoned (by {node.cordoned.by}, {node.cordoned.at})")
         elif node is not None and node.unschedulable:
             words.append("cordoned by somebody else")
+        elif node is None:
+            words.append("no node")
         yield f"{host.name}: {', '.join(words)}"

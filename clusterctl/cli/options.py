@@ -107,6 +107,13 @@ workers_option = click.option(
     show_default=True,
     help="When workers get a new kubelet, and are drained for it, in an upgrade over several minors.",
 )
+strategy_option = click.option(
+    "--strategy",
+    type=click.Choice(["rolling", "surge"]),
+    default="rolling",
+    show_default=True,
+    help="Upgrade workers where they are, or let a spare join before each one leaves, which is the next spare.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 

@@ -16,6 +16,7 @@ from clusterctl.cli.options import (
     inventory_option,
     json_option,
     limit_option,
+    strategy_option,
     sudo_option,
     this_command,
     to_option,
@@ -25,6 +26,7 @@ from clusterctl.cli.options import (
 from clusterctl.cli.playbooks import any_playbook, ignoring
 from clusterctl.cli.running import DURATIONS
 from clusterctl.cli.session import Session, open_session, raise_all
+from clusterctl.cli.surge import Surge, check_options, find_surge
 from clusterctl.engine.plan import Plan
 from clusterctl.engine.playbook import Playbook
 from clusterctl.errors import InputError, Refused
@@ -47,6 +49,7 @@ _KUBEADM, _DRAIN = "upgrade/kubeadm", "upgrade/drain"
 @to_option
 @via_option
 @workers_option
+@strategy_option
 @limit_option
 @ignore_option
 @click.option("--diff", is_flag=True, help="Show what would change in files.")
@@ -65,6 +68,7 @@ def plan(
     to: str | None,
     via: tuple[str, ...],
     workers: str,
+    strategy: str,
     limit: tuple[str, ...],
     ignore: tuple[str, ...],
     output: Path | None,
@@ -83,9 +87,10 @@ def plan(
     long it may take.
     """
     upgrading = playbook == _UPGRADE
-    if not upgrading and (to or via or workers != "once"):
+    if not upgrading and (to or via or workers != "once" or strategy != "rolling"):
         raise InputError(
-            "--to, --via and --workers are for an upgrade", resolution="clusterctl plan upgrade --to VERSION"
+            "--to, --via, --workers and --strategy are for an upgrade",
+            resolution="clusterctl plan upgrade --to VERSION",
         )
     book = ignoring(any_playbook(playbook), ignore)
     if output and any(step.name == _KUBEADM for play in book.plays for step in play.run):
@@ -94,25 +99,25 @@ def plan(
             resolution="leave -o out; clusterctl upgrade shows the plan again, and asks",
         )
     with open_session() as session:
+        if surging := strategy == "surge":
+            check_options(session, limit)
         target = to or session.inventory.cluster.kubernetes
         way = find_hops(session, target, via=via, every=workers == "every-hop") if upgrading else ()
         if way:
             check_limit(session, limit, way)
             session.aim(way[0].version)
-            book = for_hop(book, way[0])
+            surge = find_surge(session, way[-1].version) if surging else None
+            book = surge.shape(book, ignore) if surge and way[0].kubelets else for_hop(book, way[0])
         book = book.limited(limit, session.inventory)
         made = session.plan(book, texts=output is not None, partial=True)
         walking = {host.name for host in book.hosts(session.inventory)}
         unreached = {name: error for name, error in session.unreached.items() if name in walking}
-        ahead = _look_ahead(session, way, book, made) if way else None
+        ahead = _look_ahead(session, way, book, made, surge) if way else None
     if as_json:
         click.echo(json.dumps(made.as_json() | (ahead.as_json() if ahead else {}), indent=2))
     else:
-        texts = (
-            [announcement(way, way[0]), plan_text(made, verbose=verbose, diff=diff), ahead.text()]
-            if ahead
-            else [plan_text(made, verbose=verbose, diff=diff)]
-        )
+        shown = plan_text(made, verbose=verbose, diff=diff)
+        texts = [announcement(way, way[0]), ahead.chain(), shown, ahead.text()] if ahead else [shown]
         click.echo("\n".join(filter(None, texts)))
     raise_all(unreached)
     if output:
@@ -127,9 +132,14 @@ class _Ahead:
     """What an upgrade meets beyond the plan of its first hop. ``seconds`` is None when a step was never timed."""
 
     way: Sequence[Hop]
+    surge: Surge | None
     drains: Sequence[Forecast]
     earlier: float | None
     seconds: float | None
+
+    def chain(self) -> str:
+        """How workers are replaced, when they are."""
+        return self.surge.text() if self.surge else ""
 
     def text(self) -> str:
         """For people."""
@@ -143,12 +153,13 @@ class _Ahead:
         """For programs."""
         return {
             "hops": [{"version": hop.version, "kubelets": hop.kubelets} for hop in self.way],
+            **({"surge": self.surge.as_json()} if self.surge else {}),
             "seconds": self.seconds,
             "forecast": forecast_json(self.drains, earlier=self.earlier),
         }
 
 
-def _look_ahead(session: Session, way: Sequence[Hop], book: Playbook, made: Plan) -> _Ahead:
+def _look_ahead(session: Session, way: Sequence[Hop], book: Playbook, made: Plan, surge: Surge | None) -> _Ahead:
     """The drains of this hop, by the API server's answers, and the time, by earlier runs."""
     draining = [
         session.inventory.host(step.host)
@@ -158,6 +169,7 @@ def _look_ahead(session: Session, way: Sequence[Hop], book: Playbook, made: Plan
     durations = read_durations(state_folder() / DURATIONS)
     return _Ahead(
         way,
+        surge,
         session.forecast(draining) if draining else (),
         earlier_drains(durations),
         make_estimate(book, session.inventory, made, typical(durations)).left((), {}),

@@ -83,8 +83,9 @@ def _service(session: Session, probe: str) -> Target:
 
 
 def _through(session: Session, name: str, what: Page) -> Target:
-    """Workers first: they are many."""
-    hosts = sorted(session.inventory.hosts, key=lambda host: host.role != "worker")
+    """Workers first: they are many. Where there are spares workers may be replaced meanwhile, and come last."""
+    replaced = len(session.inventory.nodes) < len(session.inventory.hosts)
+    hosts = sorted(session.inventory.nodes, key=lambda host: (host.role == "worker") == replaced)
     tunnels: dict[str, Tunnel] = {}
 
     def way(host: Host) -> Callable[[], Tunnel]:

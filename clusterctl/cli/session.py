@@ -28,7 +28,7 @@ from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.forecast import Forecast, forecast
-from clusterctl.model.inventory import Host, Inventory, Source, load_inventory, with_drain
+from clusterctl.model.inventory import Host, Inventory, Role, Source, load_inventory, with_drain, with_roles
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation, find_node
@@ -191,6 +191,12 @@ class Session:
         self._world.aim(self.inventory)
         self.view = self._make_view()
 
+    def assign(self, roles: Mapping[str, Role]) -> None:
+        """Take the inventory's hosts for what ``roles`` says from now on, and forget what was seen so far."""
+        self.inventory = with_roles(self.inventory, roles)
+        self._world.aim(self.inventory)
+        self.view = self._make_view()
+
     def a_control_plane(self) -> Host:
         """The first control plane that was reached. Raises the error of the first one when none was."""
         reached = self._reached_planes()
@@ -230,10 +236,11 @@ class Session:
         raise_all(self._probe(wanted))
         return self._facts(wanted)
 
-    def look_where_possible(self) -> tuple[dict[str, HostFacts], dict[str, ClusterctlError]]:
-        """Probe all hosts at once; return the facts of those that answer, and the errors of the others."""
-        errors = self.try_to_connect()
-        reached = [host for host in self.inventory.hosts if host.name not in errors]
+    def look_where_possible(self, *, spares: bool = True) -> tuple[dict[str, HostFacts], dict[str, ClusterctlError]]:
+        """Probe all hosts at once, or all but spares; return the facts of those that answer, the others' errors."""
+        wanted = self.inventory.hosts if spares else self.inventory.nodes
+        errors = self.try_to_connect(wanted)
+        reached = [host for host in wanted if host.name not in errors]
         errors |= self._probe(reached)
         self.unreached = dict(errors)
         return self._facts([host for host in reached if host.name not in errors]), errors
@@ -258,17 +265,19 @@ class Session:
         ``texts`` is make_plan's.
 
         The hosts that walk, and one control plane, have to be reached; the others need not, when the playbook
-        is limited. With ``partial`` the plan is about those hosts that are reached; ``unreached`` has the others.
+        is limited, and spares that do not walk are not even tried. With ``partial`` the plan is about those hosts that
+        are reached; ``unreached`` has the others.
         """
         walking = [host.name for host in playbook.hosts(self.inventory)]
+        concerned = [host for host in self.inventory.hosts if host.role != "spare" or host.name in walking]
         self.unreached = {}
-        self._give_up_on(self.try_to_connect(), walking, partial=partial)
+        self._give_up_on(self.try_to_connect(concerned), walking, partial=partial)
         if lock:
             for host in self._reached_planes():
                 self._take_lock(host)
         # To connect to the API costs an import and a few round trips: hosts answer meanwhile.
         threading.Thread(target=self._try_to_connect_api, name="api", daemon=True).start()
-        errors = self._probe([host for host in self.inventory.hosts if host.name not in self.unreached])
+        errors = self._probe([host for host in concerned if host.name not in self.unreached])
         self._give_up_on(errors, walking, partial=partial)
         if reached := [name for name in walking if name not in self.unreached]:
             playbook = playbook.limited(reached, self.inventory)
@@ -365,7 +374,7 @@ class Session:
                 keep=keep,
                 quick=quick,
                 version=self.inventory.cluster.kubernetes,
-                nodes=[host.name for host in self.inventory.hosts],
+                nodes=[host.name for host in self.inventory.nodes],
             )
 
     def forecast(self, hosts: Sequence[Host]) -> tuple[Forecast, ...]:

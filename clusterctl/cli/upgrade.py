@@ -1,6 +1,7 @@
 """``clusterctl upgrade``: bring a running cluster to a new version, hop by hop."""
 
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from clusterctl.cli.options import (
     limit_option,
     log_option,
     probe_option,
+    strategy_option,
     sudo_option,
     this_command,
     to_option,
@@ -28,11 +30,12 @@ from clusterctl.cli.options import (
 from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
 from clusterctl.cli.session import Session, open_session
+from clusterctl.cli.surge import check_options, find_surge, rotated
 from clusterctl.cli.verify import prove
 from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import ClusterctlError, InputError
-from clusterctl.model.edit import with_kubernetes
-from clusterctl.model.inventory import Inventory
+from clusterctl.model.edit import with_kubernetes, with_roles
+from clusterctl.model.inventory import Inventory, Role
 
 
 @click.command()
@@ -41,6 +44,7 @@ from clusterctl.model.inventory import Inventory
 @to_option
 @via_option
 @workers_option
+@strategy_option
 @batch_option
 @click.option("--canary", metavar="HOST", help="The worker that goes first, alone.")
 @click.option("--pause", is_flag=True, help="Ask again when the canary is through.")
@@ -48,7 +52,11 @@ from clusterctl.model.inventory import Inventory
 @limit_option
 @ignore_option
 @click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
-@click.option("--write", is_flag=True, help="Set cluster.kubernetes in the inventory when all is done.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Bring the inventory up to date when all is done: version, and roles.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not use the cluster at the end to prove that it works.")
 @log_option
 @probe_option
@@ -60,6 +68,7 @@ def upgrade(
     to: str | None,
     via: tuple[str, ...],
     workers: str,
+    strategy: str,
     batch: int | str | None,
     canary: str | None,
     pause: bool,
@@ -82,8 +91,11 @@ def upgrade(
     """
     if write and limit:
         raise InputError("--write says that every host is through", resolution="leave --write or --limit out")
+    surging = strategy == "surge"
     again = _again()
     with open_session() as session:
+        if surging:
+            check_options(session, limit, batch=batch, canary=canary)
         before = session.inventory.cluster.kubernetes
         way = find_hops(session, to or before, via=via, every=workers == "every-hop")
         check_limit(session, limit, way)
@@ -110,7 +122,12 @@ def upgrade(
                 if len(way) > 1:
                     click.echo(announcement(way, hop))
                 session.aim(hop.version)
-                first, *rest = _parts(for_hop(book, hop), canary if pause and hop.kubelets else None)
+                shaped = for_hop(book, hop)
+                if surging and hop.kubelets:
+                    surge = find_surge(session, hop.version)
+                    click.echo(surge.text())
+                    shaped = surge.shape(book, ignore, max_failures)
+                first, *rest = _parts(shaped, canary if pause and hop.kubelets else None)
                 acted |= run(first, answered=yes or acted)
                 for part in rest:
                     acted |= run(part, answered=False)
@@ -118,17 +135,20 @@ def upgrade(
             if session.began:
                 _tell_where_it_is(session)
             raise
+        roles = rotated(session) if surging and not limit else {}
+        if roles:
+            session.assign(roles)
         if not acted:
             click.echo(f"Nothing to do: the cluster runs {way[-1].version}.")
         elif not no_verify and not limit:
             prove(session)
-    _end(before, way[-1].version, write=write, limited=bool(limit), acted=acted)
+    _end(before, way[-1].version, roles, write=write, limited=bool(limit), acted=acted)
 
 
 def _again() -> str:
     """This command with its options; ``run_playbook`` adds those that it takes itself."""
     context, words = click.get_current_context(), ["upgrade"]
-    for name in ("to", "via", "workers", "batch", "canary", "pause", "max_failures", "write", "no_verify"):
+    for name in ("to", "via", "workers", "strategy", "batch", "canary", "pause", "max_failures", "write", "no_verify"):
         if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             option, value = f"--{name.replace('_', '-')}", context.params[name]
             for each in value if isinstance(value, tuple) else (value,):
@@ -175,15 +195,19 @@ def _tell_where_it_is(session: Session) -> None:
             click.echo(f"  {line}", err=True)
 
 
-def _end(before: str, target: str, *, write: bool, limited: bool, acted: bool) -> None:
-    """Say what is left to type, and bring the inventory to the new version when that is asked for."""
+def _end(before: str, target: str, roles: Mapping[str, Role], *, write: bool, limited: bool, acted: bool) -> None:
+    """Say what is left to type, and bring the inventory to the new version and roles when that is asked for."""
     path = inventory_path()
-    if write and before != target:
-        path.write_text(with_kubernetes(path.read_text(encoding="utf-8"), target), encoding="utf-8")
-        click.echo(f"\n{path} says {target} now.")
-    elif before != target and not limited:
-        write_it = this_command("upgrade", "--to", target, "--write")
-        click.echo(f"\n{path} still says {before}: set cluster.kubernetes to {target}, or: {write_it}")
+    news = [f"cluster.kubernetes is {target}"] if before != target else []
+    news += [f"{name} is a {role}" for name, role in roles.items()]
+    if write and news:
+        text = with_roles(path.read_text(encoding="utf-8"), roles)
+        path.write_text(with_kubernetes(text, target) if before != target else text, encoding="utf-8")
+        click.echo(f"\n{path} says now: {', '.join(news)}.")
+    elif news and not limited:
+        surge = ["--strategy", "surge"] if roles else []
+        write_it = this_command("upgrade", "--to", target, *surge, "--write")
+        click.echo(f"\n{path} does not say yet: {', '.join(news)}. Change it, or: {write_it}")
     if acted:
         click.echo("\nWhat to type next:")
         click.echo(f"  {this_command('status')}")

@@ -26,7 +26,8 @@ class FileChange:
 class PlannedStep:
     """One step on one host, and what its check says now.
 
-    ``text`` is what it would send when it is needed, for a plan that is saved; ``binding`` is the step's.
+    ``text`` is what it would send when it is needed, for a plan that is saved; ``binding`` is the step's. ``anew`` says
+    that an earlier step makes the host anew, so that nothing is known of it.
     """
 
     play: str
@@ -37,6 +38,7 @@ class PlannedStep:
     files: tuple[FileChange, ...] = ()
     text: str = ""
     binding: bool = True
+    anew: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The step as JSON values."""
@@ -98,13 +100,17 @@ def make_plan(
 
     ``texts`` has the plan hold what each needed step would send as well.
     """
-    return Plan(
-        playbook.name,
-        tuple(
-            _planned(play.name, step, situation(host, step), texts=texts)
-            for play, host, step in playbook.steps(inventory)
-        ),
-    )
+    planned: list[PlannedStep] = []
+    renewed: dict[str, str] = {}
+    for play, host, step in playbook.steps(inventory):
+        if host.name in renewed:
+            verdict = Unknown(f"known when {renewed[host.name]} has made it anew")
+            planned.append(PlannedStep(play.name, host.name, step.name, step.title, verdict, anew=True))
+            continue
+        planned.append(_planned(play.name, step, situation(host, step), texts=texts))
+        if step.renews and isinstance(planned[-1].verdict, Needed | Unknown):
+            renewed[host.name] = step.name
+    return Plan(playbook.name, tuple(planned))
 
 
 def _planned(play: str, step: Step, situation: Situation, *, texts: bool) -> PlannedStep:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from clusterctl.errors import KubernetesError
+from clusterctl.errors import KubernetesError, Refused
 from clusterctl.kube.client import APPLY_PATCH, ApiError, Kube, Object
 from clusterctl.kube.drain import Drain
 from clusterctl.kube.manifest import objects
 from clusterctl.kube.node import (
+    CONTROL_PLANE,
     CORDONED_ANNOTATION,
     OWNED_ANNOTATION,
     Owned,
@@ -125,6 +126,30 @@ class Changes:
             return {"metadata": {"annotations": {CORDONED_ANNOTATION: None}}, "spec": spec} if mark or spec else None
 
         self._change_node(node, change)
+
+    def remove_node(self, node: str) -> None:
+        """Delete a worker's node that clusterctl has drained. Raises Refused for any other, and deletes nothing.
+
+        Whatever was written to the node since it was read makes it another one.
+        """
+        path = f"/api/v1/nodes/{node}"
+        for tries_left in reversed(range(_TRIES)):
+            found = self._kube.get(path)
+            mark = cordoned(found["metadata"].get("annotations"))
+            drained = mark is not None and mark.drained and found["spec"].get("unschedulable")
+            if not drained or CONTROL_PLANE in found["metadata"]["labels"]:
+                raise Refused(
+                    f"the node {node} is no worker that clusterctl has drained, and is not removed",
+                    resolution="run the same command again: it looks first, and drains it",
+                )
+            read = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
+            try:
+                self._kube.delete(path, {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": read})
+                return
+            except ApiError as error:
+                if error.status != 409 or not tries_left:
+                    raise
+            time.sleep(_PAUSE / 2)
 
     def soft_taint(self, node: str) -> None:
         """Let pods prefer other nodes, because this one is to be drained soon."""

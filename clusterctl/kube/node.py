@@ -8,6 +8,8 @@ from typing import Any
 from clusterctl.model.facts import Cordon
 
 OWNED_ANNOTATION = "clusterctl.io/owned"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""The label of a control plane's node, and the key of its taint."""
 CORDONED_ANNOTATION = "clusterctl.io/cordoned"
 
 

@@ -11,7 +11,7 @@ import yaml
 from clusterctl.errors import InputError
 from clusterctl.kube.calico import calico
 from clusterctl.kube.client import PATIENCE, Kube
-from clusterctl.kube.node import cordoned, owned, taint_text
+from clusterctl.kube.node import CONTROL_PLANE, cordoned, owned, taint_text
 from clusterctl.kube.quantity import amounts, quantity
 from clusterctl.kube.record import APPLIED, APPLIED_NAME, applied
 from clusterctl.kube.token import COLLECTION, OURS_QUERY, is_ours, token_id
@@ -24,7 +24,6 @@ CALICO_NAMESPACES = ("tigera-operator", "calico-system")
 # Where kubeadm keeps its configurations: the name of the ConfigMap, and the key in it.
 _SETTINGS = {"kubeadm-config": "ClusterConfiguration", "kubelet-config": "kubelet", "kube-proxy": "config.conf"}
 _STATIC_PODS = {"labelSelector": "tier=control-plane"}  # The label is kubeadm's.
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def observe(kube: Kube, *, patience: float = PATIENCE) -> ClusterFacts:
@@ -118,7 +117,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
         internal_address=next(
             (entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"), ""
         ),
-        control_plane=_CONTROL_PLANE in labels,
+        control_plane=CONTROL_PLANE in labels,
         unschedulable=bool(spec.get("unschedulable")),
         labels=labels,
         taints=tuple(taint_text(taint) for taint in spec.get("taints") or []),

@@ -17,6 +17,7 @@ from clusterctl.kube.change import Changes
 from clusterctl.kube.checking import Check, Report, Run, Seen, Stop
 from clusterctl.kube.client import ApiError, Kube, Object
 from clusterctl.kube.disruption import Web, change_under_load
+from clusterctl.kube.node import CONTROL_PLANE
 from clusterctl.kube.observe import node_facts, workloads
 from clusterctl.kube.pods import is_hopeless, pod_problem
 from clusterctl.kube.traffic import (
@@ -42,7 +43,6 @@ _NAMESPACES = "/api/v1/namespaces"
 _LEFT_BEHIND = timedelta(minutes=10)
 _REQUESTS = 20  # To miss one of two replicas by chance takes some hundred thousand rounds.
 _LOG_LINES = 500
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ def places_for_pods(nodes: Sequence[NodeFacts]) -> tuple[int, bool]:
     open_nodes = [node for node in nodes if node.ready and not node.unschedulable]
     hindering = [{taint for taint in node.taints if not taint.endswith(":PreferNoSchedule")} for node in open_nodes]
     free = sum(not taints for taints in hindering)
-    tolerant = sum(taints <= {f"{_CONTROL_PLANE}:NoSchedule"} for taints in hindering)
+    tolerant = sum(taints <= {f"{CONTROL_PLANE}:NoSchedule"} for taints in hindering)
     return (free, False) if free else (tolerant, True)
 
 

@@ -14,6 +14,7 @@ from clusterctl.model.drain import DrainOptions, Fatal, leaving
 from clusterctl.model.facts import NodeFacts
 from clusterctl.model.placement import CORDONED, Stranded, stranded, tolerates
 from clusterctl.model.pods import Budget, Owner, PodFacts, Pods
+from clusterctl.model.selector import selects_node
 from clusterctl.model.words import count
 
 _NAMED = 3
@@ -163,6 +164,20 @@ def _with_budget(pods: Pods, lost: Stranded, found: Sequence[Stranded]) -> Stran
             why = f"the budget {budget} lets {allowed} of {together} go, and they would wait for this node themselves"
             return replace(lost, why=f"{lost.why}; {why}", returns=False, budget=str(budget))
     return lost
+
+
+def left_behind(pods: Pods, node: str, nodes: Mapping[str, NodeFacts]) -> tuple[str, ...]:
+    """Which pods that leave ``node`` have data on its own disk: in paths of the node, or in volumes of it alone."""
+    found = []
+    for pod in moving(pods, node):
+        if pod.host_paths:
+            found.append(f"{pod} has data in {_some(pod.host_paths)} of {node}")
+        for claim in pod.claims:
+            selector = pods.around.volumes.get(f"{pod.namespace}/{claim}")
+            others = (each for each in nodes.values() if each.name != node)
+            if selector is not None and not any(selects_node(selector, each.name, each.labels) for each in others):
+                found.append(f"{pod} has data in the volume of its claim {claim}, which {node} alone reaches")
+    return tuple(found)
 
 
 def _given_back(node: NodeFacts) -> NodeFacts:

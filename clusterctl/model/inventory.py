@@ -32,7 +32,7 @@ from clusterctl.model.sources import Proxy, Sources
 from clusterctl.model.strict import FOLDER, SecretSource
 from clusterctl.model.strict import Strict as _Strict
 
-Role = Literal["control-plane", "worker"]
+Role = Literal["control-plane", "worker", "spare"]
 
 # RFC 1123: what Kubernetes accepts as the name of a node, in either case; the node's name is lower case.
 _DNS_NAME = re.compile(r"(?i)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -330,6 +330,21 @@ class Inventory(_Strict):
         return tuple(host for host in self.hosts if host.role == "control-plane")
 
     @property
+    def workers(self) -> tuple[Host, ...]:
+        """The hosts with the role ``worker``, in the inventory's order."""
+        return tuple(host for host in self.hosts if host.role == "worker")
+
+    @property
+    def nodes(self) -> tuple[Host, ...]:
+        """The hosts that shall be nodes of the cluster: all but spares, of which nothing is asked."""
+        return tuple(host for host in self.hosts if host.role != "spare")
+
+    @property
+    def pool(self) -> tuple[Host, ...]:
+        """The hosts that may be workers: those that are, and the spares."""
+        return tuple(host for host in self.hosts if host.role != "control-plane")
+
+    @property
     def first_control_plane(self) -> Host:
         """The host on which ``kubeadm init`` runs."""
         return self.control_planes[0]
@@ -346,6 +361,12 @@ class Inventory(_Strict):
             f"the inventory has no host {name!r}",
             resolution=f"use one of: {', '.join(host.name for host in self.hosts)}",
         )
+
+
+def with_roles(inventory: Inventory, roles: Mapping[str, Role]) -> Inventory:
+    """The inventory with other roles for the hosts that ``roles`` names."""
+    hosts = tuple(host.model_copy(update={"role": roles.get(host.name, host.role)}) for host in inventory.hosts)
+    return inventory.model_copy(update={"hosts": hosts})
 
 
 def with_drain(inventory: Inventory, changes: Mapping[str, bool | int]) -> Inventory:

@@ -61,6 +61,12 @@ class Situation:
         """This host's node, None when it is not registered or the API does not answer."""
         return self.api.nodes.get(self.node_name) if self.api else None
 
+    def node_of(self, host: Host) -> NodeFacts | None:
+        """The node of any host; of one that was not reached, the node with its name or address."""
+        if self.api is None or host.name not in self.all_facts:
+            return find_node(host, self.api) if self.api else None
+        return self.api.nodes.get(node_name(self.all_facts[host.name]))
+
     @property
     def node_address(self) -> str:
         """The address by which the other nodes reach this one; a host given by name has its first address."""

@@ -1,7 +1,9 @@
 """A plan as an operator reads it: by play, hosts with the same news on one line, blocked findings at the end."""
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import click
@@ -53,7 +55,8 @@ def _plays(plan: Plan, *, verbose: bool, diff: bool) -> Iterator[str]:
     for play in dict.fromkeys(step.play for step in plan.steps):
         steps = [step for step in plan.steps if step.play == play]
         satisfied = sum(_quiet(step) for step in steps)
-        rows = _fold(step for step in steps if verbose or not _quiet(step))
+        rows = _fold(step for step in steps if (verbose or not _quiet(step)) and not step.anew)
+        rows += _anew(step for step in steps if step.anew)
         note = click.style(f"  ({satisfied} satisfied)", dim=True) if satisfied else ""
         yield click.style(play, bold=True) + note
         hosts_width = max((len(names(row.hosts)) for row in rows), default=0)
@@ -85,6 +88,14 @@ def _fold(steps: Iterable[PlannedStep]) -> list[_Row]:
         hosts = tuple(dict.fromkeys(step.host for step in group))
         rows.append(_Row(hosts, group[0], _reason(group[0], hosts[0] if len(hosts) > 1 else "")))
     return rows
+
+
+def _anew(steps: Iterable[PlannedStep]) -> Iterator[_Row]:
+    """One row for all that a host does after it was made anew."""
+    for host, group in itertools.groupby(steps, lambda step: step.host):
+        first, *more = group
+        name = f"{first.step} and {len(more)} more" if more else first.step
+        yield _Row((host,), replace(first, step=name), _reason(first, ""))
 
 
 def _blocked(plan: Plan) -> Iterator[str]:

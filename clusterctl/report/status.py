@@ -38,6 +38,8 @@ class Status:
         if _version(self.cluster.version) != wanted:
             yield "API server", f"its version is {_version(self.cluster.version)}, the inventory wants {wanted}"
         for host in self.inventory.hosts:
+            if host.role == "spare" and self.node_of(host) is None:
+                continue
             if host.name in self.unreachable:
                 yield host.name, f"cannot be reached: {without_prefix(self.unreachable[host.name].what, host.name)}"
             node = self.node_of(host)

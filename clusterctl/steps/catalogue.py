@@ -33,6 +33,7 @@ from clusterctl.steps import (
     upgrade_snapshot,
     upgrading,
     workers,
+    workers_replace,
 )
 from clusterctl.steps.step import Step
 
@@ -63,6 +64,7 @@ CATALOGUE: tuple[Step, ...] = (
     preflight_network.Registries(),
     preflight.Leftovers(),
     preflight.Settings(),
+    preflight.Spares(),
     os_proxy.Proxy(),
     os.SwapOff(),
     os.Modules(),
@@ -133,6 +135,11 @@ CATALOGUE: tuple[Step, ...] = (
     upgrade_node.Uncordon(),
     upgrade_node.Settled(),
     upgrade_node.Leftovers(),
+    workers_replace.LocalData(),
+    workers_replace.Replaced(),
+    workers_replace.Drain(),
+    workers_replace.Remove(),
+    workers_replace.Reset(),
     reboot.Drain(),
     reboot.Leave(),
     reboot.Restart(),
@@ -189,6 +196,7 @@ def probe_values(inventory: Inventory) -> dict[str, object]:
             *control_plane.MANIFESTS,
             upgrading.fitting(cluster.kubernetes),
             upgrade_node.BACKUPS,
+            workers_replace.RESETTING,
         ),
         "packages": (*packages.KUBERNETES, *repository.TOOLS, *endpoint.PACKAGES),
         "services": (

@@ -40,7 +40,8 @@ class BeforeDrain(Step):
         """The same step, which asks the drain of its playbook, and knows whether the node is given back there."""
         made = copy(self)
         made._drain = next((step.beside(others) for step in others if isinstance(step, Drain)), None)
-        made._gives_back = any(isinstance(step, Uncordon) for step in others)
+        removes = made._drain is not None and made._drain.removes
+        made._gives_back = not removes and any(isinstance(step, Uncordon) for step in others)
         return made
 
     def drains(self, situation: Situation) -> bool:
@@ -86,7 +87,7 @@ class Budgets(BeforeDrain, Finding):
             return Satisfied("pods are deleted, not evicted: no budget is asked (disable_eviction)", warning=True)
         blocks = forecast.blocks(pods, node, options)
         if blocks:
-            return _blocked([block.reason for block in blocks], _remedies(situation, blocks))
+            return blocked([block.reason for block in blocks], _remedies(situation, blocks))
         waits = [str(wait) for wait in forecast.waits(pods, node, options)]
         return Satisfied("; ".join(waits) or f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
@@ -133,10 +134,12 @@ class Placement(BeforeDrain, Finding):
         pods = self.pods_to_move(situation)
         if not isinstance(pods, Pods):
             return pods
+        if self._drain and (early := self._drain.early(situation)):
+            return Unknown(early)
         stranded = _without_a_node(situation, pods)
         lost = [each for each in stranded if not (each.returns and self._gives_back)]
         if lost:
-            return _blocked(
+            return blocked(
                 [f"{each.pod} has nowhere to go ({each.why})" for each in lost], [_way_out(each) for each in lost]
             )
         if stranded:
@@ -180,7 +183,7 @@ class Evictable(BeforeDrain):
         blocks = forecast.blocks(pods, node, options)
         lasting = [block for block in blocks if not block.passing]
         if fatal or lasting:
-            return _blocked(
+            return blocked(
                 [*(f"{each.pod} {each.reason}" for each in fatal), *(block.reason for block in lasting)],
                 [*(each.remedy for each in fatal), *_remedies(situation, lasting)],
             )
@@ -204,7 +207,7 @@ def _way_out(lost: Stranded) -> str:
 def _fatal(fatal: Sequence[Fatal], first: str) -> Blocked | None:
     if not fatal:
         return None
-    return _blocked([f"{each.pod} {each.reason}" for each in fatal], [first, *(each.remedy for each in fatal)])
+    return blocked([f"{each.pod} {each.reason}" for each in fatal], [first, *(each.remedy for each in fatal)])
 
 
 def _remedies(situation: Situation, blocks: Sequence[Block]) -> list[str]:
@@ -216,7 +219,8 @@ def _remedies(situation: Situation, blocks: Sequence[Block]) -> list[str]:
     return [*told, *(block.remedy for block in blocks)]
 
 
-def _blocked(reasons: Sequence[str], remedies: Sequence[str]) -> Blocked:
+def blocked(reasons: Sequence[str], remedies: Sequence[str]) -> Blocked:
+    """Blocked for all these reasons; any of the remedies helps."""
     return Blocked(_several(reasons), _ways(remedies))
 
 

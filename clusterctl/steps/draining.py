@@ -26,6 +26,10 @@ class Drain(Emptied):
     title = "Drain the node"
     reads_pods = True
 
+    def early(self, situation: Situation) -> str:
+        """Why the node is not drained yet, of a drain that waits for others, or empty. Pure."""
+        return ""
+
     def check(self, situation: Situation) -> Verdict:
         """The mark, and no pod that a drain would evict, but those that came afterwards: they ignore the cordon.
 

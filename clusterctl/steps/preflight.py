@@ -27,6 +27,7 @@ _MIN_CPUS, _MIN_MEMORY_MIB = 2, 1700
 
 # Our own listener, which tries the ways between hosts and lives for seconds.
 LOOKER = "clusterctl-look"
+_WORKER_PORTS = {10250: "kubelet", 10256: "kube-proxy"}
 # Who may hold which port; Linux cuts a process's name after 15 characters.
 _PORTS: Mapping[Role, Mapping[int, str]] = {
     "control-plane": {
@@ -38,7 +39,8 @@ _PORTS: Mapping[Role, Mapping[int, str]] = {
         10257: "kube-controller",
         10259: "kube-scheduler",
     },
-    "worker": {10250: "kubelet", 10256: "kube-proxy"},
+    "worker": _WORKER_PORTS,
+    "spare": _WORKER_PORTS,
 }
 _NETWORK_FILES = {"flannel": ("10-flannel.conflist",), "calico": ("10-calico.conflist", "calico-kubeconfig")}
 
@@ -245,6 +247,30 @@ class Settings(Finding):
                 "cluster by hand (kubernetes.io: Reconfiguring a kubeadm cluster)",
             )
         return Satisfied("they agree")
+
+
+class Spares(Finding):
+    """No spare is a node of the cluster."""
+
+    name = "preflight/spares"
+    title = "Check that spares stand by"
+    reads_api = True
+
+    def find(self, situation: Situation) -> Verdict:
+        """By the nodes alone: spares themselves are not asked."""
+        spares = [host for host in situation.inventory.hosts if host.role == "spare"]
+        if situation.host != situation.inventory.first_control_plane:
+            return Satisfied("looked at once, for the first control plane")
+        if situation.api is None:
+            return Satisfied(f"not looked at: {situation.api_problem}")
+        joined = [host.name for host in spares if situation.node_of(host)]
+        if joined:
+            return Blocked(
+                f"spares of the inventory are nodes of the cluster: {', '.join(joined)}",
+                "when an upgrade by surge was interrupted, go on with it: clusterctl upgrade --strategy surge; "
+                "otherwise give them the role worker, and workers that are no nodes the role spare",
+            )
+        return Satisfied(f"{len(spares)} spares stand by" if spares else "there are none")
 
 
 def ports(cluster: Cluster) -> tuple[int, ...]:

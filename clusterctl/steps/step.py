@@ -93,6 +93,9 @@ class ClusterApi(Protocol):
         Pods may come again, unless the node was unschedulable before it was marked.
         """
 
+    def remove_node(self, node: str) -> None:
+        """Delete a worker's node that clusterctl has drained. Raises Refused for any other, and deletes nothing."""
+
     def soft_taint(self, node: str) -> None:
         """Let pods prefer other nodes, because this one is to be drained soon."""
 
@@ -141,7 +144,8 @@ class Step(ABC):
     ``reads_survey`` that it looks at what hosts find around them, ``changes_host`` that ``apply`` changes the host, so
     that its facts have to be read again. ``deadline`` is how long, in seconds, the postcondition may take to come true
     after ``apply``. ``follows`` says that the run itself makes the step necessary. ``steady`` is how many times in a
-    row the check has to hold before it is believed, on a host that the same walk changed before.
+    row the check has to hold before it is believed, on a host that the same walk changed before. ``renews`` says that
+    nothing that was known of the host holds after ``apply``.
     """
 
     name: ClassVar[str]
@@ -153,6 +157,7 @@ class Step(ABC):
     deadline: ClassVar[float] = 30.0
     follows: ClassVar[bool] = False
     steady: ClassVar[int] = 1
+    renews: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, situation: Situation) -> Verdict:

@@ -159,7 +159,7 @@ class Node(_Kubeadm):
             return Satisfied(f"kubeadm upgraded this host to {reached(situation)}")
         if not at_least(cluster_version(situation), wanted):
             return Unknown(f"the cluster is at {cluster_version(situation)}; the first control plane takes it further")
-        if situation.host.role == "worker" and (older := older_control_planes(situation)):
+        if situation.host.role != "control-plane" and (older := older_control_planes(situation)):
             return Unknown(f"control planes come first: {', '.join(older)}")
         return Needed(f"kubeadm has not upgraded this host to {wanted}")
 

@@ -108,7 +108,7 @@ class Kubelet(ScriptStep):
         problem = unfit(situation, _PACKAGES)
         if not problem and kubelet_done(situation):
             return Satisfied(f"{node.kubelet_version}, held")
-        if situation.host.role == "worker" and (older := older_control_planes(situation)):
+        if situation.host.role != "control-plane" and (older := older_control_planes(situation)):
             return Unknown(f"control planes come first: {', '.join(older)}")
         if component_versions(situation.facts) and not passed(situation):
             return Unknown("its control plane comes first")

@@ -44,7 +44,7 @@ def reached(situation: Situation) -> str:
 def passed(situation: Situation) -> bool:
     """Whether kubeadm has done on this host what it has to do for the wanted version."""
     wanted, facts = situation.cluster.kubernetes, situation.facts
-    if situation.host.role == "worker":
+    if situation.host.role != "control-plane":
         return at_least(level(facts), wanted)
     versions = component_versions(facts)
     if not versions or not all(at_least(version, wanted) for version in versions):

@@ -95,9 +95,10 @@ class Cluster:
         nodes = json.loads(self.kubectl("get nodes -o json"))["items"]
         return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
 
-    def web(self) -> Callable[[], None]:
-        """Ask the web service on every node in turn, by a new connection each time."""
-        nodes = itertools.cycle([machine.address for machine in self.lab.machines])
+    def web(self, *names: str) -> Callable[[], None]:
+        """Ask the web service on every node in turn, or on those called so, by a new connection each time."""
+        machines = [self.lab.machine(name) for name in names] or self.lab.machines
+        nodes = itertools.cycle([machine.address for machine in machines])
 
         def ask() -> None:
             address = next(nodes)

@@ -113,7 +113,7 @@ main() {
   done
 
   echo '@@ paths'
-  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /run/reboot-required /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /run/clusterctl/kubelet-1.36.3-fits /etc/kubernetes/tmp /etc/cni/net.d/*; do
+  for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /run/reboot-required /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /run/clusterctl/kubelet-1.36.3-fits /etc/kubernetes/tmp /var/lib/clusterctl/resetting /etc/cni/net.d/*; do
     if test -e "$path"; then echo "$path"; fi
   done
 
