@@ -137,7 +137,7 @@ class Changes:
             found = self._kube.get(path)
             mark = cordoned(found["metadata"].get("annotations"))
             drained = mark is not None and mark.drained and found["spec"].get("unschedulable")
-            if not drained or CONTROL_PLANE in found["metadata"]["labels"]:
+            if not drained or CONTROL_PLANE in (found["metadata"].get("labels") or {}):
                 raise Refused(
                     f"the node {node} is no worker that clusterctl has drained, and is not removed",
                     resolution="run the same command again: it looks first, and drains it",

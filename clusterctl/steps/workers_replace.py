@@ -112,7 +112,7 @@ class Remove(Step):
 
     def preview(self, situation: Situation) -> str:
         """As kubectl would take it."""
-        return f"delete node {situation.node_name}\n"
+        return f"delete node {situation.node_name}\n" if situation.node else ""
 
     def apply(self, situation: Situation, tools: Tools) -> None:
         """Delete the node."""

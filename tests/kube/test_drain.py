@@ -16,7 +16,7 @@ from clusterctl.errors import ClusterctlError, KubernetesError, NotVerified, Out
 from clusterctl.kube import drain
 from clusterctl.kube.change import Changes
 from clusterctl.kube.client import ApiError, Kube, Object, Query
-from clusterctl.kube.node import CORDONED_ANNOTATION
+from clusterctl.kube.node import CONTROL_PLANE, CORDONED_ANNOTATION
 from clusterctl.kube.observe import observe
 from clusterctl.kube.pod_facts import MIRROR_ANNOTATION, read_pods
 from clusterctl.model.drain import SOFT_TAINT, DrainOptions
@@ -714,6 +714,41 @@ def test_a_node_uncordoned_by_hand_in_between_is_cordoned_again(
     assert mark
     assert (mark.by, mark.unschedulable) == ("ada@desk", False)
     assert marks(kube, node) == (True, True, ())
+
+
+def test_only_a_drained_worker_is_removed(kube: Kube, make_node: Callable[..., str]) -> None:
+    """One that nobody drained stays, and so does a control plane; a drained worker is gone."""
+    worker, plane = make_node("w1"), make_node("cp1", labels={CONTROL_PLANE: ""})
+    changes = Changes(kube)
+    for node in (worker, plane):
+        with pytest.raises(Refused, match=f"the node {node} is no worker that clusterctl has drained"):
+            changes.remove_node(node)
+        changes.cordon(node, by="ada@desk")
+        with pytest.raises(Refused):
+            changes.remove_node(node)
+        changes.drain(node, DrainOptions(), lambda words: None, lambda: False)
+
+    with pytest.raises(Refused):
+        changes.remove_node(plane)
+    changes.remove_node(worker)
+
+    assert set(observe(kube).nodes) == {plane}
+
+
+def test_a_node_that_a_hand_uncordoned_is_not_removed(
+    kube: Kube, make_node: Callable[..., str], kubectl: list[str]
+) -> None:
+    """Pods may have come since it was drained."""
+    node = make_node("w1")
+    changes = Changes(kube)
+    changes.cordon(node, by="ada@desk")
+    changes.drain(node, DrainOptions(), lambda words: None, lambda: False)
+    subprocess.run([*kubectl, "uncordon", node], check=True, capture_output=True)
+
+    with pytest.raises(Refused):
+        changes.remove_node(node)
+
+    assert set(observe(kube).nodes) == {node}
 
 
 def test_a_spoilt_mark_uncordons_nothing(kube: Kube, make_node: Callable[..., str]) -> None:

@@ -156,6 +156,7 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("os-update-leave", STEPS["os-update/leave"], SECOND),
     ("os-update-restart", STEPS["os-update/restart"], situation("w1", PLAIN)),
     ("workers-join", STEPS["workers/join"], situation("w1", LAB, hostname="W1")),
+    ("workers-reset", STEPS["workers/reset"], situation("w1", PLAIN)),
     ("upgrade-snapshot", STEPS["upgrade/snapshot"], situation("cp1", PLAIN)),
     ("network-flannel", STEPS["network/flannel"], situation("cp1", make_inventory("  network: {plugin: flannel}"))),
     ("network-calico-crds", STEPS["network/calico-crds"], situation("cp1", PLAIN)),

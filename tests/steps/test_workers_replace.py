@@ -1,0 +1,149 @@
+"""Checks of the steps by which a worker leaves: before, after, half done and foreign."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clusterctl.model.facts import ClusterFacts, Cordon, FileFact
+from clusterctl.model.pods import Around, Owner, Pods
+from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
+from clusterctl.steps import drain, preflight, workers_replace
+from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, KUBELET_CONF
+from clusterctl.steps.step import Step
+from tests.builders import make_facts, make_inventory, make_node, make_pod
+
+MARK = Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False)
+DRAINED = {"unschedulable": True, "cordoned": replace(MARK, drained=True)}
+JOINED = {"paths": frozenset({KUBELET_CONF})}
+HALF = {"paths": frozenset({workers_replace.RESETTING})}
+OURS, FOREIGN = ({CA_CERT: FileFact(text, "644")} for text in ("CA\n", "another\n"))
+LOCAL = {
+    "shop/data": {
+        "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["w1"]}]}]
+    }
+}
+EVERYWHERE = {"shop/data": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "DoesNotExist"}]}]}}
+
+
+def api(w1: dict[str, Any] | None = None, *, w3: bool = True, **w2: Any) -> ClusterFacts:
+    """A cluster with an old w1, unless it is None, and two others, the spare one of them."""
+    nodes = {"w2": make_node("w2", **{"kubelet_version": "1.35.4", **w2})}
+    if w1 is not None:
+        nodes["w1"] = make_node("w1", **{"kubelet_version": "1.35.4", "boot_id": "boot-21", **w1})
+    if w3:
+        nodes["w3"] = make_node("w3")
+    return ClusterFacts("1.36.3", nodes)
+
+
+GONE, BESIDE, ALONE = api(), api({}), api({}, w3=False)
+NEWER = api({"kubelet_version": "1.36.3"})
+PLANE = api({"control_plane": True})
+
+CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
+    (workers_replace.Replaced(), None, {}, Unknown, "no cluster"),
+    (workers_replace.Replaced(), BESIDE, {}, Satisfied, "enough workers are Ready without it"),
+    (workers_replace.Replaced(), ALONE, {}, Needed, "1 of 2 workers would be Ready without it"),
+    (workers_replace.Replaced(), api({}, ready=False), {}, Needed, "1 of 2 workers"),
+    (workers_replace.Replaced(), api({}, **DRAINED), {}, Needed, "1 of 2 workers"),
+    (workers_replace.Replaced(), GONE, {}, Satisfied, "not a node any more"),
+    (workers_replace.Replaced(), NEWER, {}, Satisfied, "it stays: its kubelet is 1.36.3"),
+    (workers_replace.Drain(), None, {}, Unknown, "no cluster"),
+    (workers_replace.Drain(), BESIDE, {}, Needed, "w1 is not cordoned"),
+    (workers_replace.Drain(), ALONE, {}, Unknown, "another host joins first"),
+    (workers_replace.Drain(), api(DRAINED), {}, Satisfied, "cordoned and drained"),
+    (workers_replace.Drain(), api(DRAINED, w3=False), {}, Satisfied, "cordoned and drained"),
+    (workers_replace.Drain(), GONE, {}, Satisfied, "not a node any more"),
+    (workers_replace.Drain(), NEWER, {}, Satisfied, "it stays"),
+    (workers_replace.Remove(), None, {}, Unknown, "no cluster"),
+    (workers_replace.Remove(), BESIDE, {}, Unknown, "w1 is drained first"),
+    (workers_replace.Remove(), api({"unschedulable": True, "cordoned": MARK}), {}, Unknown, "w1 is drained first"),
+    (workers_replace.Remove(), api({**DRAINED, "unschedulable": False}), {}, Unknown, "w1 is drained first"),
+    (workers_replace.Remove(), api(DRAINED), {}, Needed, "w1 is drained; its node is deleted"),
+    (workers_replace.Remove(), api({**DRAINED, "boot_id": "boot-0"}), {}, Unknown, "has not spoken since"),
+    (workers_replace.Remove(), PLANE, {}, Blocked, "a control plane"),
+    (workers_replace.Remove(), GONE, {}, Satisfied, "not a node any more"),
+    (workers_replace.Remove(), NEWER, {}, Satisfied, "it stays"),
+    (workers_replace.Reset(), None, JOINED, Unknown, "no cluster"),
+    (workers_replace.Reset(), BESIDE, JOINED, Unknown, "w1 is drained and removed first"),
+    (workers_replace.Reset(), NEWER, JOINED, Satisfied, "it stays"),
+    (workers_replace.Reset(), GONE, {}, Satisfied, "nothing of a node is left"),
+    (workers_replace.Reset(), GONE, {**JOINED, "files": OURS}, Needed, "deletes this host's containers"),
+    (workers_replace.Reset(), GONE, HALF, Needed, "deletes this host's containers"),
+    (workers_replace.Reset(), GONE, {**JOINED, "files": FOREIGN}, Blocked, "another cluster"),
+    (workers_replace.Reset(), GONE, {"paths": frozenset({KUBELET_CONF, ETCD_DATA})}, Blocked, "never reset"),
+    (workers_replace.Reset(), GONE, {**JOINED, "static_pods": {"etcd": "etcd:3.6"}}, Blocked, "never reset"),
+    (workers_replace.LocalData(), GONE, {}, Satisfied, "not a node"),
+    (workers_replace.LocalData(), NEWER, {}, Satisfied, "it stays"),
+    (workers_replace.LocalData(), BESIDE, {}, Satisfied, "none"),
+    (workers_replace.LocalData(), BESIDE, {"pods": Pods((make_pod(host_paths=("/srv",)),))}, Blocked, "/srv of w1"),
+    (
+        workers_replace.LocalData(),
+        BESIDE,
+        {"pods": Pods((make_pod("agent", controller=Owner("DaemonSet", "a", "u"), host_paths=("/srv",)),))},
+        Satisfied,
+        "none",
+    ),
+    (
+        workers_replace.LocalData(),
+        BESIDE,
+        {"pods": Pods((make_pod(claims=("data",)),), around=Around(volumes=LOCAL))},
+        Blocked,
+        "the volume of its claim data, which w1 alone reaches",
+    ),
+    (
+        workers_replace.LocalData(),
+        BESIDE,
+        {"pods": Pods((make_pod(claims=("data",)),), around=Around(volumes=EVERYWHERE))},
+        Satisfied,
+        "none",
+    ),
+    (drain.Placement(), ALONE, {}, Unknown, "another host joins first"),
+    (drain.Placement(), BESIDE, {}, Satisfied, "every pod finds another node"),
+]
+
+
+def situation(api: ClusterFacts | None, host: str = "w1", **changes: Any) -> Situation:
+    """A worker of a cluster with two of them and a spare."""
+    inventory = make_inventory(spares=1)
+    facts = {each.name: make_facts(each.name) for each in inventory.hosts}
+    facts["cp1"] = make_facts("cp1", paths=frozenset({ADMIN_CONF}), files=OURS)
+    pods = changes.pop("pods", Pods((make_pod(),)))
+    facts[host] = replace(facts[host], **changes)
+    problem = "" if api else "there is no cluster yet"
+    return Situation(inventory, inventory.host(host), facts, api, problem, pods=pods if api else None)
+
+
+@pytest.mark.parametrize(("step", "found", "changes", "kind", "text"), CASES)
+def test_check(step: Step, found: ClusterFacts | None, changes: dict[str, Any], kind: type, text: str) -> None:
+    """The check answers with this verdict and names this fact; what blocks says what to do."""
+    verdict = step.beside([workers_replace.Drain()]).check(situation(found, **changes))
+
+    assert isinstance(verdict, kind)
+    assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+    assert not isinstance(verdict, Blocked) or verdict.resolution
+
+
+def test_a_control_plane_is_never_reset() -> None:
+    """Whatever a playbook says."""
+    verdict = workers_replace.Reset().check(situation(api(), "cp1", paths=frozenset({ADMIN_CONF, KUBELET_CONF})))
+
+    assert isinstance(verdict, Blocked)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "text"),
+    [
+        (None, Satisfied, "not looked at"),
+        (api({}, w3=False), Satisfied, "1 spares stand by"),
+        (BESIDE, Blocked, "spares of the inventory are nodes of the cluster: w3"),
+    ],
+)
+def test_a_spare_that_is_a_node_is_told(found: ClusterFacts | None, kind: type, text: str) -> None:
+    """Once, for the first control plane."""
+    verdict = preflight.Spares().check(situation(found, "cp1"))
+
+    assert isinstance(verdict, kind)
+    assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+    assert isinstance(preflight.Spares().check(situation(found)), Satisfied)
