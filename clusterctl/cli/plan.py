@@ -106,7 +106,8 @@ def plan(
         if way:
             check_limit(session, limit, way)
             session.aim(way[0].version)
-            surge = find_surge(session, way[-1].version) if surging else None
+            hop = way[0] if way[0].kubelets else way[-1]
+            surge = find_surge(session, hop.version) if surging and not limit else None
             book = surge.shape(book, ignore) if surge and way[0].kubelets else for_hop(book, way[0])
         book = book.limited(limit, session.inventory)
         made = session.plan(book, texts=output is not None, partial=True)

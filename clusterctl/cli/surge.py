@@ -50,7 +50,9 @@ class Surge:
                 for link in self.links:
                     kind = join if link.joins else leave
                     name = f"{kind.name} {link.host}"
-                    plays.append(replace(kind, name=name, only=frozenset({link.host}), max_failures=max_failures))
+                    # Who cannot join leaves no room for what comes next.
+                    failures = 0 if link.joins else max_failures
+                    plays.append(replace(kind, name=name, only=frozenset({link.host}), max_failures=failures))
                 plays.append(clean)
                 members = self.through
             elif play.on == "worker":

@@ -123,9 +123,10 @@ def upgrade(
                     click.echo(announcement(way, hop))
                 session.aim(hop.version)
                 shaped = for_hop(book, hop)
-                if surging and hop.kubelets:
+                if surging and hop.kubelets and not limit:
                     surge = find_surge(session, hop.version)
-                    click.echo(surge.text())
+                    if surge.links:
+                        click.echo(surge.text())
                     shaped = surge.shape(book, ignore, max_failures)
                 first, *rest = _parts(shaped, canary if pause and hop.kubelets else None)
                 acted |= run(first, answered=yes or acted)

@@ -18,6 +18,10 @@ from clusterctl.steps.step import ScriptStep, Step, Tools
 
 # There while a host is being made clean: kubeadm deletes early what would tell that it was a node.
 RESETTING = "/var/lib/clusterctl/resetting"
+_DELETES = (
+    "deletes this host's containers, /var/lib/kubelet, what kubeadm made in /etc/kubernetes, and the pod network's "
+    "files, interfaces and rules"
+)
 _GONE = Satisfied("it is not a node any more")
 
 
@@ -135,7 +139,7 @@ class Reset(ScriptStep):
             return Unknown(situation.api_problem)
         if (node := situation.node) is not None:
             stays = _stays(node, situation)
-            return Satisfied(stays) if stays else Unknown(f"{node.name} is drained and removed first")
+            return Satisfied(stays) if stays else Unknown(f"when {node.name} is drained and removed, it {_DELETES}")
         if not used(facts):
             return Satisfied("nothing of a node is left")
         if host.role == "control-plane" or ETCD_DATA in facts.paths or facts.static_pods:
@@ -145,10 +149,7 @@ class Reset(ScriptStep):
                 f"{CA_CERT} is the certificate authority of another cluster",
                 f"if it may go: ssh {host.address} sudo kubeadm reset -f, then run the same command again",
             )
-        return Needed(
-            "deletes this host's containers, /etc/kubernetes but for patches, /var/lib/kubelet, and the pod network's "
-            "files, interfaces and rules"
-        )
+        return Needed(_DELETES)
 
     def script(self, situation: Situation) -> Script:
         """kubeadm reset, then what it leaves: the pod network's traces."""

@@ -127,7 +127,7 @@ def upgraded(control_planes: int) -> Watched:
     return world
 
 
-def state(world: Watched) -> object:
+def state(world: World) -> object:
     """What is lasting of a world. A boot's id is not, nor is what lies in /run, nor which hop was saved last."""
     hosts = {
         name: replace(

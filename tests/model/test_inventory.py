@@ -45,7 +45,7 @@ def test_a_small_inventory_has_the_official_defaults() -> None:
         (
             "role: worker",
             "role: node",
-            "inventory.yaml:7: hosts[1].role: must be 'control-plane' or 'worker', not 'node'",
+            "inventory.yaml:7: hosts[1].role: must be 'control-plane', 'worker' or 'spare', not 'node'",
         ),
         *(
             ("endpoint: k8s.example.internal:6443", f"{cluster}\n  virtual_ip: {virtual_ip}", message)

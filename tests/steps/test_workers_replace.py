@@ -15,7 +15,7 @@ from clusterctl.steps.step import Step
 from tests.builders import make_facts, make_inventory, make_node, make_pod
 
 MARK = Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False)
-DRAINED = {"unschedulable": True, "cordoned": replace(MARK, drained=True)}
+DRAINED: dict[str, Any] = {"unschedulable": True, "cordoned": replace(MARK, drained=True)}
 JOINED = {"paths": frozenset({KUBELET_CONF})}
 HALF = {"paths": frozenset({workers_replace.RESETTING})}
 OURS, FOREIGN = ({CA_CERT: FileFact(text, "644")} for text in ("CA\n", "another\n"))
@@ -66,7 +66,13 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
     (workers_replace.Remove(), GONE, {}, Satisfied, "not a node any more"),
     (workers_replace.Remove(), NEWER, {}, Satisfied, "it stays"),
     (workers_replace.Reset(), None, JOINED, Unknown, "no cluster"),
-    (workers_replace.Reset(), BESIDE, JOINED, Unknown, "w1 is drained and removed first"),
+    (
+        workers_replace.Reset(),
+        BESIDE,
+        JOINED,
+        Unknown,
+        "when w1 is drained and removed, it deletes this host's containers",
+    ),
     (workers_replace.Reset(), NEWER, JOINED, Satisfied, "it stays"),
     (workers_replace.Reset(), GONE, {}, Satisfied, "nothing of a node is left"),
     (workers_replace.Reset(), GONE, {**JOINED, "files": OURS}, Needed, "deletes this host's containers"),
@@ -132,18 +138,18 @@ def test_a_control_plane_is_never_reset() -> None:
     assert isinstance(verdict, Blocked)
 
 
-@pytest.mark.parametrize(
-    ("found", "kind", "text"),
-    [
-        (None, Satisfied, "not looked at"),
-        (api({}, w3=False), Satisfied, "1 spares stand by"),
-        (BESIDE, Blocked, "spares of the inventory are nodes of the cluster: w3"),
-    ],
-)
-def test_a_spare_that_is_a_node_is_told(found: ClusterFacts | None, kind: type, text: str) -> None:
+SPARES: list[tuple[Step, ClusterFacts | None, type, str]] = [
+    (preflight.Spares(), None, Satisfied, "not looked at"),
+    (preflight.Spares(), api({}, w3=False), Satisfied, "1 spares stand by"),
+    (preflight.Spares(), BESIDE, Blocked, "spares of the inventory are nodes of the cluster: w3"),
+]
+
+
+@pytest.mark.parametrize(("step", "found", "kind", "text"), SPARES)
+def test_a_spare_that_is_a_node_is_told(step: Step, found: ClusterFacts | None, kind: type, text: str) -> None:
     """Once, for the first control plane."""
-    verdict = preflight.Spares().check(situation(found, "cp1"))
+    verdict = step.check(situation(found, "cp1"))
 
     assert isinstance(verdict, kind)
     assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
-    assert isinstance(preflight.Spares().check(situation(found)), Satisfied)
+    assert isinstance(step.check(situation(found)), Satisfied)
