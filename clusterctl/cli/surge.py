@@ -33,7 +33,7 @@ class Surge:
         if not self.links:
             return ""
         told = [f"  {number}. {_words(link)}" for number, link in enumerate(self.links, 1)]
-        return "\n".join([f"Workers are replaced one after the other, by hosts at {self.version}:", *told])
+        return "\n".join([f"Workers are replaced one after the other, by hosts at {self.version}:", *told, ""])
 
     def as_json(self) -> list[dict[str, object]]:
         """For programs."""
