@@ -70,3 +70,15 @@ def test_the_roles_have_been_exchanged(cluster: Cluster) -> None:
     assert "Nothing to do" in ok(cluster.lab, *cluster.upgrade("--strategy", "surge", "--yes"))
     plan = json.loads(ok(cluster.lab, "plan", "bootstrap", "--json"))
     assert [step for step in plan["steps"] if step["verdict"] != "satisfied"] == []
+
+
+@pytest.mark.timeout(600)
+def test_the_host_that_was_reset_may_join_again(cluster: Cluster) -> None:
+    """As a worker, at the new version, beside the one that took its place; the cluster works on all nodes."""
+    inventory = cluster.lab.inventory
+    inventory.write_text(inventory.read_text().replace("role: spare", "role: worker"))
+
+    ok(cluster.lab, "bootstrap", "--yes")
+
+    assert cluster.versions() == dict.fromkeys(("cp1", "w1", "w2"), f"v{NEW}")
+    ok(cluster.lab, "verify", "--quick")

@@ -14,7 +14,9 @@ put_file() {
 main() {
   install -d -m 0755 "$(dirname /var/lib/clusterctl/resetting)"
   touch /var/lib/clusterctl/resetting
-  kubeadm reset --force --cleanup-tmp-dir --cri-socket unix:///run/containerd/containerd.sock
+  # Without that phase whatever lies in /var/lib/etcd stays: a worker's etcd is not ours.
+  kubeadm reset --force --cleanup-tmp-dir --skip-phases remove-etcd-member \
+    --cri-socket unix:///run/containerd/containerd.sock
   # Until the host joins again its kubelet would start in vain at each boot.
   systemctl disable --now kubelet.service
   if grep -F ' /var/lib/kubelet/' /proc/mounts >&2; then
