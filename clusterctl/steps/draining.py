@@ -1,6 +1,7 @@
 """A node that is drained, changed and given back: what every playbook that does so has in common."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from clusterctl.model.drain import SOFT_TAINT, leaving
 from clusterctl.model.situation import Situation
@@ -21,10 +22,14 @@ class Emptied(Step):
 
 
 class Drain(Emptied):
-    """The node is cordoned with clusterctl's mark, and what can leave it has left."""
+    """The node is cordoned with clusterctl's mark, and what can leave it has left.
+
+    ``removes`` says that the node is not given back, but leaves the cluster.
+    """
 
     title = "Drain the node"
     reads_pods = True
+    removes: ClassVar[bool] = False
 
     def early(self, situation: Situation) -> str:
         """Why the node is not drained yet, of a drain that waits for others, or empty. Pure."""

@@ -71,6 +71,7 @@ class Drain(draining.Drain):
     """A worker that is older than the wanted version is cordoned and drained, once enough others are Ready."""
 
     name = "workers/drain"
+    removes = True
 
     def through(self, situation: Situation) -> str:
         """A node at the wanted version stays."""

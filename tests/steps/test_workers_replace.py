@@ -9,7 +9,7 @@ from clusterctl.model.facts import ClusterFacts, Cordon, FileFact
 from clusterctl.model.pods import Around, Owner, Pods
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain, preflight, workers_replace
+from clusterctl.steps import drain, preflight, upgrade_node, workers_replace
 from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import Step
 from tests.builders import make_facts, make_inventory, make_node, make_pod
@@ -107,6 +107,13 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
     ),
     (drain.Placement(), ALONE, {}, Unknown, "another host joins first"),
     (drain.Placement(), BESIDE, {}, Satisfied, "every pod finds another node"),
+    (
+        drain.Placement(),
+        api({"labels": {"disk": "ssd"}}),
+        {"pods": Pods((make_pod(scheduling={"nodeSelector": {"disk": "ssd"}}),))},
+        Blocked,
+        "shop/web-1 has nowhere to go",
+    ),
 ]
 
 
@@ -124,7 +131,7 @@ def situation(api: ClusterFacts | None, host: str = "w1", **changes: Any) -> Sit
 @pytest.mark.parametrize(("step", "found", "changes", "kind", "text"), CASES)
 def test_check(step: Step, found: ClusterFacts | None, changes: dict[str, Any], kind: type, text: str) -> None:
     """The check answers with this verdict and names this fact; what blocks says what to do."""
-    verdict = step.beside([workers_replace.Drain()]).check(situation(found, **changes))
+    verdict = step.beside([workers_replace.Drain(), upgrade_node.Uncordon()]).check(situation(found, **changes))
 
     assert isinstance(verdict, kind)
     assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
