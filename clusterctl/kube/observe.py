@@ -23,6 +23,8 @@ CALICO_NAMESPACES = ("tigera-operator", "calico-system")
 
 # Where kubeadm keeps its configurations: the name of the ConfigMap, and the key in it.
 _SETTINGS = {"kubeadm-config": "ClusterConfiguration", "kubelet-config": "kubelet", "kube-proxy": "config.conf"}
+_TUNNELS = ("projectcalico.org/IPv4VXLANTunnelAddr", "projectcalico.org/IPv6VXLANTunnelAddr")
+_FLANNEL = "flannel.alpha.coreos.com/backend-type"
 _STATIC_PODS = {"labelSelector": "tier=control-plane"}  # The label is kubeadm's.
 
 
@@ -101,6 +103,12 @@ def _settings(kube: Kube, names: set[str], patience: float) -> dict[str, Mapping
     return found
 
 
+def _pod_network(annotations: Mapping[str, str], spec: Mapping[str, Any]) -> str:
+    """Calico gives each node's tunnel an address among those of its pods; flannel takes the node's own range."""
+    tunnel = next((annotations[key] for key in _TUNNELS if annotations.get(key)), "")
+    return tunnel or (str(spec.get("podCIDR") or "") if _FLANNEL in annotations else "")
+
+
 def node_facts(node: Mapping[str, Any]) -> NodeFacts:
     """Read one node."""
     metadata, spec, status = node["metadata"], node.get("spec") or {}, node.get("status") or {}
@@ -118,6 +126,7 @@ def node_facts(node: Mapping[str, Any]) -> NodeFacts:
             (entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"), ""
         ),
         control_plane=CONTROL_PLANE in labels,
+        pod_network=_pod_network(metadata.get("annotations") or {}, spec),
         unschedulable=bool(spec.get("unschedulable")),
         labels=labels,
         taints=tuple(taint_text(taint) for taint in spec.get("taints") or []),

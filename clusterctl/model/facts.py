@@ -186,7 +186,8 @@ class NodeFacts:
     Taints are in the inventory's form, ``KEY[=VALUE]:EFFECT``. ``owned_labels`` and ``owned_taints`` are those
     that clusterctl set, as its annotation on the node says. ``cordoned`` is clusterctl's mark of a cordon, if there.
     ``allocatable`` is what pods may request there, as ``PodFacts.requests``; empty while the kubelet has not said.
-    ``boot_id`` is that of the boot in which its kubelet last spoke.
+    ``boot_id`` is that of the boot in which its kubelet last spoke. ``pod_network`` is the network of its pods, or an
+    address in it, as flannel or Calico announces it to the other nodes; empty while nobody does.
     """
 
     name: str
@@ -205,6 +206,7 @@ class NodeFacts:
     cordoned: Cordon | None = None
     allocatable: Mapping[str, int] = field(default_factory=dict)
     boot_id: str = ""
+    pod_network: str = ""
 
 
 @dataclass(frozen=True, slots=True)

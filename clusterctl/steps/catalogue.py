@@ -94,6 +94,7 @@ CATALOGUE: tuple[Step, ...] = (
     nodes.Labels(),
     nodes.Taints(),
     nodes.Ready(),
+    nodes.Routes(),
     nodes_drain.Cordon(),
     nodes_drain.Drain(),
     nodes_drain.Uncordon(),

@@ -114,7 +114,7 @@ def test_the_plan_shows_the_chain(call: Call, running: World) -> None:
     plays = ["Join w3", "Replace w1", "Join w1", "Replace w2"]
     assert sorted(plays, key=heads.index) == plays
     assert (
-        "  ? w1  workers/reset and 38 more  known when workers/reset has made it anew"
+        "  ? w1  workers/reset and 39 more  known when workers/reset has made it anew"
         in shown[heads.index("Join w1") + 1]
     )
     removal = shown[heads.index("Replace w1") :]

@@ -1,6 +1,8 @@
 """A worker that is replaced by a spare, with a web service under constant requests; for real."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +40,10 @@ def cluster(lab: LabFactory) -> Iterator[Cluster]:
 def test_a_spare_takes_the_place_of_the_worker_and_no_request_is_lost(
     cluster: Cluster, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
-    """It joins at the new version, then the worker is drained, removed and clean, and is the next spare."""
+    """It joins at the new version, then the worker is drained, removed and clean, and is the next spare.
+
+    Killed in the middle of the drain, and run again.
+    """
     assert set(cluster.versions()) == {"cp1", "w1"}
     words = cluster.upgrade("--strategy", "surge")
     plan = clusterctl(cluster.lab, "plan", *words, "--json")
@@ -48,10 +53,17 @@ def test_a_spare_takes_the_place_of_the_worker_and_no_request_is_lost(
     began = time.monotonic()
     with Probe(cluster.web("cp1")) as web:
         run = start(cluster.lab, tmp_path, *words, "--yes", "--write")
-        assert run.end(1500) == 0, run.said
+        run.until(lambda: run.has("step-started", step="workers/drain"), 900)
+        time.sleep(2)
+        os.kill(run.process.pid, signal.SIGKILL)
+        run.process.wait()
+        assert cluster.cordoned() == {"w1"}
+
+        said = ok(cluster.lab, *words, "--yes", "--write")
         time.sleep(2)
 
     tell(f"surge: {time.monotonic() - began:.0f} s; the web service: {web}")
+    assert "  1. w1 is drained" in said
     assert cluster.versions() == {"cp1": f"v{NEW}", "w2": f"v{NEW}"}
     assert cluster.cordoned() == set()
     assert web.lost == []

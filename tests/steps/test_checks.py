@@ -39,7 +39,7 @@ from tests.steps.test_upgrade import CASES as UPGRADE_CASES
 from tests.steps.test_upgrade_look import CASES as LOOK_CASES
 from tests.steps.test_upgrade_snapshot import CASES as SAVE_CASES
 from tests.steps.test_workers_replace import CASES as REPLACE_CASES
-from tests.steps.test_workers_replace import SPARES
+from tests.steps.test_workers_replace import ROUTES, SPARES
 
 SYSCTLS = dict.fromkeys(os.sysctls(make_situation().cluster), "1")
 MASKED = {"swap.target": Service("inactive", "masked")}
@@ -485,7 +485,7 @@ def test_every_step_has_a_case() -> None:
     """No step goes without a table row."""
     covered = {case[0].name for cases in (CASES, API_CASES, HOST_CASES, SURVEY_CASES) for case in cases}
     covered |= {case[0].name for cases in (NETWORK_CASES, HA_CASES) for case in cases}
-    covered |= {case[0].name for cases in (UPGRADE_CASES, DRAIN_CASES, REPLACE_CASES, SPARES) for case in cases}
+    covered |= {case[0].name for cases in (UPGRADE_CASES, DRAIN_CASES, REPLACE_CASES, SPARES, ROUTES) for case in cases}
     covered |= {case[0].name for cases in (LOOK_CASES, SAVE_CASES, ROLLING_CASES, LEAVING) for case in cases}
 
     assert covered == {step.name for step in CATALOGUE}

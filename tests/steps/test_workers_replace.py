@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from clusterctl.model.facts import ClusterFacts, Cordon, FileFact
+from clusterctl.model.facts import ClusterFacts, Cordon, FileFact, Route
 from clusterctl.model.pods import Around, Owner, Pods
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain, preflight, upgrade_node, workers_replace
+from clusterctl.steps import drain, nodes, preflight, upgrade_node, workers_replace
 from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import Step
 from tests.builders import make_facts, make_inventory, make_node, make_pod
@@ -143,6 +143,56 @@ def test_a_control_plane_is_never_reset() -> None:
     verdict = workers_replace.Reset().check(situation(api(), "cp1", paths=frozenset({ADMIN_CONF, KUBELET_CONF})))
 
     assert isinstance(verdict, Blocked)
+
+
+TO_W1, TO_W3 = Route("10.10.1.0/24", "flannel.1"), Route("10.10.3.0/24", "flannel.1")
+ALL_PODS, BLACKHOLE = Route("10.10.0.0/15", "eth0"), Route("unknown", "")
+ROUTES: list[tuple[Step, dict[str, str], tuple[Route, ...], tuple[Route, ...], type, str]] = [
+    (nodes.Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Satisfied, "1 node and w1 lead"),
+    (
+        nodes.Routes(),
+        {"w1": "10.10.1.7/32", "w3": "10.10.3.1"},
+        (TO_W3,),
+        (BLACKHOLE, TO_W1),
+        Satisfied,
+        "lead to each",
+    ),
+    (
+        nodes.Routes(),
+        {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"},
+        (TO_W3,),
+        (),
+        Needed,
+        "w3 does not lead to the pods of w1",
+    ),
+    (nodes.Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (ALL_PODS,), Needed, "w3 does not lead"),
+    (
+        nodes.Routes(),
+        {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"},
+        (),
+        (TO_W1,),
+        Needed,
+        "w1 does not lead to the pods of w3",
+    ),
+    (nodes.Routes(), {"w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Needed, "has not announced the pods of w1"),
+    (nodes.Routes(), {}, (), (), Satisfied, "does not tell"),
+]
+
+
+@pytest.mark.parametrize(("step", "networks", "ours", "theirs", "kind", "text"), ROUTES)
+def test_nodes_lead_to_each_others_pods(
+    step: Step, networks: dict[str, str], ours: tuple[Route, ...], theirs: tuple[Route, ...], kind: type, text: str
+) -> None:
+    """Of the network plugin's own routes, on both sides; a node that is not Ready is not waited for."""
+    made = {name: make_node(name, pod_network=networks.get(name, "")) for name in ("w1", "w3")}
+    sick = make_node("w2", pod_network="10.10.2.0/24", ready=False)
+    found = situation(ClusterFacts("1.36.3", {**made, "w2": sick}), routes=ours)
+    facts = {**found.all_facts, "w3": make_facts("w3", routes=theirs)}
+    verdict = step.check(replace(found, all_facts=facts))
+
+    assert isinstance(verdict, kind)
+    assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
+    assert step.touches(found) == ("w3",)
 
 
 SPARES: list[tuple[Step, ClusterFacts | None, type, str]] = [
