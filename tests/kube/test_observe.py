@@ -61,6 +61,22 @@ def test_a_service_has_an_address_and_ports(kube: Kube) -> None:
         service(kube, "served", "../web")
 
 
+@pytest.mark.parametrize(
+    ("annotations", "network"),
+    [
+        ({}, ""),
+        ({"flannel.alpha.coreos.com/backend-type": "vxlan"}, "10.10.3.0/24"),
+        ({"projectcalico.org/IPv4VXLANTunnelAddr": "10.10.7.64"}, "10.10.7.64"),
+        ({"projectcalico.org/IPv6VXLANTunnelAddr": "fd01::40"}, "fd01::40"),
+    ],
+)
+def test_the_network_plugin_announces_a_nodes_pods(annotations: dict[str, str], network: str) -> None:
+    """Each in its own way; the range that Kubernetes gives the node counts with flannel alone."""
+    facts = node_facts({"metadata": {"name": "w1", "annotations": annotations}, "spec": {"podCIDR": "10.10.3.0/24"}})
+
+    assert facts.pod_network == network
+
+
 def test_a_node_that_has_not_reported_is_not_ready() -> None:
     """A node object that its kubelet has not filled in yet is no surprise."""
     facts = node_facts({"metadata": {"name": "w1"}})
