@@ -22,7 +22,7 @@ from clusterctl.lab.shape import Shape
 from clusterctl.lab.state import Directory
 from tests.e2e.conftest import LabFactory
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
 
 # They change by themselves, or count things.
 VOLATILE = re.compile(
@@ -217,6 +217,7 @@ def test_two_labs_live_side_by_side(lab: LabFactory, telling: Callable[[], Repor
     assert all(machine.ssh for machine in first.status())
 
 
+@pytest.mark.alone
 def test_down_leaves_no_trace(small: Shape, telling: Callable[[], Report]) -> None:
     """Processes, namespaces, links, rules, mounts, control groups, settings and swap are as before."""
     before = traces()
@@ -238,6 +239,7 @@ def test_down_leaves_no_trace(small: Shape, telling: Callable[[], Report]) -> No
     assert not made.directory.path.exists()
 
 
+@pytest.mark.alone
 def test_an_interrupted_up_is_found_and_cleared_away(small: Shape, telling: Callable[[], Report]) -> None:
     """Killed in the middle, it leaves machines; the next one says so, clears them away and starts anew."""
     before = traces()
@@ -270,6 +272,7 @@ def test_an_interrupted_up_is_found_and_cleared_away(small: Shape, telling: Call
     assert traces() == before
 
 
+@pytest.mark.alone
 def test_a_failure_in_the_middle_is_cleared_away(
     small: Shape, monkeypatch: pytest.MonkeyPatch, telling: Callable[[], Report]
 ) -> None:
@@ -400,6 +403,7 @@ def test_two_machines_can_be_parted_from_each_other_alone(lab: LabFactory) -> No
     assert hears(made, "w3", "w1")
 
 
+@pytest.mark.alone
 def test_a_lab_goes_with_its_cuts(small: Shape, telling: Callable[[], Report]) -> None:
     """Down leaves no table in the packet filter, and no trace of a machine that had lost its power."""
     before, tables = traces(), run(["nft", "list", "tables"])
