@@ -182,7 +182,7 @@ def _stranger(situation: Situation) -> Blocked | None:
         commands.append(f"kubectl delete node {situation.node_name}")
     if (member := member_of(situation)) is not None:
         found.append(f"etcd has a member {member.id} at {situation.node_address}")
-        commands.append(removal(situation))
+        commands.append(removal(situation, member))
     if not found:
         return None
     return Blocked(

@@ -30,19 +30,19 @@ def half_joined(situation: Situation) -> str:
     )
 
 
-def removal(situation: Situation) -> str:
-    """The command by which a running etcd forgets the host's member."""
-    own, member = situation.host.name, member_of(situation)
+def removal(situation: Situation, member: EtcdMember) -> str:
+    """The command by which a running etcd, another one than the host's where there is one, forgets ``member``."""
+    own = situation.host.name
     others = [name for name in situation.founders if name != own]
     running = [name for name in (*others, own) if situation.all_facts[name].etcd_members is not None]
     speaker = node_name(situation.all_facts[running[0]])
-    return f"kubectl -n kube-system exec etcd-{speaker} -- {_ETCDCTL} member remove {member.id if member else 'ID'}"
+    return f"kubectl -n kube-system exec etcd-{speaker} -- {_ETCDCTL} member remove {member.id}"
 
 
 def anew(situation: Situation) -> str:
     """The commands after which a host whose join is half done may join again."""
-    commands = [removal(situation)] if half_joined(situation) else []
-    return "; ".join([*commands, f"ssh {situation.host.address} sudo kubeadm reset -f"])
+    member, reset = member_of(situation), f"ssh {situation.host.address} sudo kubeadm reset -f"
+    return f"{removal(situation, member)}; {reset}" if member and half_joined(situation) else reset
 
 
 def _members(situation: Situation) -> tuple[EtcdMember, ...]:
