@@ -145,7 +145,7 @@ def killed_in_a_drain(cluster: Cluster, folder: Path) -> str:
             event["event"] == "step-started" and event["step"] == "upgrade/drain" and str(event["host"])[0] == "w"
             for event in run.events
         ),
-        900,
+        1500,
     )
     time.sleep(2)  # Pods are on their way out now; each takes eight seconds at least.
     os.kill(run.process.pid, signal.SIGKILL)
