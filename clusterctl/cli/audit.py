@@ -90,7 +90,8 @@ class _Audited:
                 what["script"] = script.name
                 self._trail.write("sent", **what, text=script.text)
             else:
-                self._trail.write("sent", **what, arguments=arguments, **({"options": more} if more else {}))
+                told = [argument for argument in arguments if not callable(argument)]  # Who is told of progress is not.
+                self._trail.write("sent", **what, arguments=told, **({"options": more} if more else {}))
             began = time.monotonic()
             try:
                 result = call(*arguments, **more)

@@ -47,6 +47,18 @@ def test_the_trail_is_for_its_owner_and_without_secrets(call: Call, machines: Fa
     assert "create_join_token" in path.read_text()
 
 
+def test_a_drain_is_in_the_trail_with_what_it_was_told(call: Call, machines: FakeMachines, tmp_path: Path) -> None:
+    """The node and the options, and nothing of the program's inside."""
+    call("bootstrap", "--yes")
+    call("drain", "w1", "--yes")
+
+    lines = read(trails(tmp_path)[-1])
+    (drain,) = [line for line in lines if line["event"] == "sent" and line["verb"] == "drain"]
+    node, options = drain["arguments"]
+    assert node == "w1"
+    assert "timeout" in options
+
+
 def test_a_failed_run_has_a_trail_too(call: Call, machines: FakeMachines, tmp_path: Path) -> None:
     """The failure is in it, and its path is told."""
     machines.world.break_at = 0
