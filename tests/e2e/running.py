@@ -36,16 +36,22 @@ class Running:
         )
 
     def until(self, true: Callable[[], bool], seconds: float = 240) -> None:
-        """Wait until something is so, while the run goes on."""
+        """Wait until something is so, while the run goes on; one that comes too late is ended."""
         deadline = time.monotonic() + seconds
         while not true():
             assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise AssertionError(self.said)
             time.sleep(0.1)
 
     def end(self, seconds: float = 420) -> int:
-        """Wait for its end, and return its exit code."""
-        return self.process.wait(seconds)
+        """Wait for its end, and return its exit code; one that comes too late is ended."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(self.said) from None
 
 
 def start(lab: Lab, folder: Path, *words: str) -> Running:
