@@ -58,7 +58,7 @@ class Leave(_Rotation):
 
     def check(self, situation: Situation) -> Verdict:
         """Whether it is still to restart, and every HAProxy knows."""
-        if not situation.cluster.virtual_ip or len(situation.inventory.control_planes) == 1:
+        if not rotates(situation):
             return Satisfied("there is no other API server to lead to")
         if through := self.through(situation):
             return Satisfied(through)
@@ -88,6 +88,12 @@ class Rejoin(_Rotation):
         if left := [name for name, used in _using(situation) if used is False]:
             return Needed(f"the HAProxy of {', '.join(left)} sends nothing to {situation.host.name}")
         return Satisfied(f"no HAProxy leaves {situation.host.name} out")
+
+
+def rotates(situation: Situation) -> bool:
+    """Whether a HAProxy of ours can lead around this host's API server."""
+    planes = situation.inventory.control_planes
+    return bool(situation.cluster.virtual_ip) and situation.host in planes and len(planes) > 1
 
 
 def _using(situation: Situation) -> Iterator[tuple[str, bool | None]]:

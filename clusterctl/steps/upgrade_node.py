@@ -5,6 +5,7 @@ from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, script
 from clusterctl.steps import draining, os_proxy
+from clusterctl.steps.endpoint_rotation import rotates
 from clusterctl.steps.packages import KUBELET_SERVICE
 from clusterctl.steps.step import ScriptStep, Step, Tools
 from clusterctl.steps.upgrading import (
@@ -115,7 +116,7 @@ class Kubelet(ScriptStep):
         return interrupted(situation) or Needed(problem or f"the kubelet that runs is {node.kubelet_version}")
 
     def script(self, situation: Situation) -> Script:
-        """Install exactly these packages at this version, hold them, restart the kubelet."""
+        """Install exactly these packages at this version, hold them, restart the kubelet and see what it restarts."""
         wanted = situation.cluster.kubernetes
         return script(
             self.name,
@@ -123,6 +124,7 @@ class Kubelet(ScriptStep):
             packages=[f"{name}={wanted}-*" for name in _PACKAGES if unfit(situation, (name,))],
             hold=_PACKAGES,
             service=KUBELET_SERVICE,
+            restarts_api_server=rotates(situation),
         )
 
 

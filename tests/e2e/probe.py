@@ -41,7 +41,7 @@ class Probe:
             try:
                 self.ask()
             except OSError as error:
-                self.lost.append(f"{type(error).__name__}: {error}")
+                self.lost.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}")
                 continue
             now = time.monotonic()
             self.answered += 1

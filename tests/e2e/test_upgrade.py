@@ -110,7 +110,7 @@ class Cluster:
             except http.client.HTTPException as error:
                 raise ConnectionError(f"{address}: {error!r}") from error
             except OSError as error:
-                raise ConnectionError(f"{time.strftime('%H:%M:%S')} {address}: {error!r}") from error
+                raise ConnectionError(f"{address}: {error!r}") from error
             finally:
                 connection.close()
             if answer.status != 200:

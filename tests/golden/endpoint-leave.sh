@@ -27,15 +27,16 @@ main() {
     return 1
   fi
 
+  # api_server prints the process that takes connections as the API server, if there is one.
+  api_server() { ss -Hltnp 'sport = :6443' | sed -n 's/.*"kube-apiserver",pid=\([0-9]*\).*/\1/p'; }
   # Who is connected leaves as well. Told to end, the API server answers a while longer, then takes no more requests and
   # says so to its clients. What stays are watches, for a minute; whoever watches asks the next one. The kubelet starts
   # it again.
-  listener() { ss -Hltnp 'sport = :6443' | sed -n 's/.*"kube-apiserver",pid=\([0-9]*\).*/\1/p'; }
-  process=$(listener)
+  process=$(api_server)
   if test -n "$process"; then
     kill -TERM "$process"
     for _ in $(seq 60); do
-      if test "$(listener)" != "$process"; then break; fi
+      if test "$(api_server)" != "$process"; then break; fi
       sleep 0.5
     done
     timeout 5 tail --pid="$process" -f /dev/null || kill -KILL "$process" || true

@@ -177,6 +177,7 @@ SCRIPTS: list[tuple[str, Step, Situation]] = [
     ("upgrade-node", STEPS["upgrade/node"], situation("w1", LAB)),
     ("upgrade-packages", STEPS["upgrade/packages"], situation("w1", PLAIN)),
     ("upgrade-kubelet", STEPS["upgrade/kubelet"], situation("w1", PLAIN)),
+    ("upgrade-kubelet-behind-virtual-ip", STEPS["upgrade/kubelet"], SECOND),
     (
         "upgrade-kubelet-installed",
         STEPS["upgrade/kubelet"],
