@@ -13,14 +13,20 @@ def on_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def confirm(question: str, *, yes: bool, unchanged: str = "Nothing was changed.") -> None:
-    """Ask ``question`` unless ``yes`` answers it already. Raises Refused, with ``unchanged``, for any other answer."""
+UNATTENDED = "use --yes to go on without the question"
+
+
+def confirm(question: str, *, yes: bool, unchanged: str = "Nothing was changed.", unattended: str = UNATTENDED) -> None:
+    """Ask ``question`` unless ``yes`` answers it already. Raises Refused, with ``unchanged``, for any other answer.
+
+    ``unattended`` says what to do where nobody can answer.
+    """
     if yes:
         return
     if not on_terminal():
         raise Refused(
             f"{question} Nobody can answer: there is no terminal. {unchanged}",
-            resolution="use --yes to go on without the question",
+            resolution=unattended,
         )
     if not click.confirm(question, default=False, prompt_suffix=" ", err=True):
         raise Refused(f"The answer was no. {unchanged}", resolution="run the command again when you like")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from clusterctl.cli.ask import confirm
+from clusterctl.cli.ask import UNATTENDED, confirm
 from clusterctl.cli.audit import open_trail, state_folder
 from clusterctl.cli.probing import Target, targets, watching
 from clusterctl.cli.session import Session
@@ -44,13 +44,15 @@ def run_playbook(
     contract: Contract | None = None,
     probes: Sequence[str] | None = None,
     unchanged: str = "Nothing was changed.",
+    unattended: str = UNATTENDED,
 ) -> bool:
     """Show the plan, ask, and do it; whether anything was done. ``again`` is the command that goes on after a failure.
 
     With ``probes``, which may be empty, the API endpoint and what they name are watched while it runs.
 
     With a ``contract`` exactly that is done, or nothing. Raises Refused before anything changes when a step is
-    blocked or the answer is no, with ``unchanged`` to say so, and what Runner raises.
+    blocked or the answer is no, with ``unchanged`` to say so and ``unattended`` where nobody can answer, and what
+    Runner raises.
     """
     options = [("--limit", word) for word in limit] + [("--ignore", word) for word in ignore]
     options += [("--probe", word) for word in probes or ()]
@@ -72,7 +74,7 @@ def run_playbook(
     if not plan.changes and not plan.unknown:
         return False
     found = () if probes is None else targets(session, probes)
-    confirm(_question(plan, contract), yes=yes, unchanged=unchanged)
+    confirm(_question(plan, contract), yes=yes, unchanged=unchanged, unattended=unattended)
     _act(session, book, plan, found, again=go_on, log=log, verbose=verbose, contract=contract)
     return True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from clusterctl.cli.ask import UNATTENDED
 from clusterctl.cli.hops import announcement, check_limit, find_hops, for_hop, where
 from clusterctl.cli.options import (
     batch_option,
@@ -115,6 +116,7 @@ def upgrade(
                 verbose=verbose,
                 probes=probes,
                 unchanged="Nothing more was changed." if acted else "Nothing was changed.",
+                unattended=f"look at {canary}, then run the same command again" if yes else UNATTENDED,
             )
 
         try:
@@ -129,9 +131,11 @@ def upgrade(
                         click.echo(surge.text())
                     shaped = surge.shape(book, ignore, max_failures)
                 first, *rest = _parts(shaped, canary if pause and hop.kubelets else None)
-                acted |= run(first, answered=yes or acted)
+                moved = run(first, answered=yes or acted)
+                acted |= moved
                 for part in rest:
-                    acted |= run(part, answered=False)
+                    # A canary that was through before this run has been looked at: a --yes is about the others.
+                    acted |= run(part, answered=yes and not moved)
         except ClusterctlError:
             if session.began:
                 _tell_where_it_is(session)

@@ -127,7 +127,6 @@ class Apply(_Kubeadm):
 
     name = "upgrade/apply"
     title = "Upgrade the first control plane (kubeadm upgrade apply)"
-    deadline = 300.0
 
     def check(self, situation: Situation) -> Verdict:
         """The images in its manifests, kubeadm's configuration in the cluster, and the mark that it came to its end."""

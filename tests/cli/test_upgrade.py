@@ -128,6 +128,20 @@ def test_the_canary_goes_first_and_the_rest_waits_for_an_answer(call: Call, runn
     assert kubelets(running) == {"1.36.3"}
 
 
+def test_a_pause_without_a_terminal_ends_the_run_and_the_same_command_goes_on(call: Call, running: World) -> None:
+    """``--yes`` starts it; once the canary is through it stands for the others."""
+    words = ("upgrade", "--to", "1.36.3", "--canary", "w2", "--pause", "--no-verify", "--yes")
+
+    paused = call(*words)
+
+    assert paused.exit_code == 3, paused.output
+    assert "Nobody can answer: there is no terminal. Nothing more was changed." in paused.stderr
+    assert "Next: look at w2, then run the same command again" in paused.stderr
+    assert kubelets(running) == {"1.35.4", "1.36.3"}
+    assert call(*words).exit_code == 0
+    assert kubelets(running) == {"1.36.3"}
+
+
 def test_a_canary_has_to_be_a_worker(call: Call, running: World) -> None:
     """Bad input, before anything is changed."""
     result = call("upgrade", "--to", "1.36.3", "--canary", "cp1", "--yes")
