@@ -3,7 +3,8 @@
     python benchmarks/upgrade.py [PAIRS]
 
 Each run upgrades a fresh cluster from one minor version to the next. Both ways save etcd and the certificates first,
-empty every node before its kubelet is replaced, and end when every node is Ready at the new version and in use.
+empty every node before its kubelet is replaced, see nodes and control plane ready three times in a row before the next
+one, two seconds apart, and end when every node is Ready at the new version and in use.
 """
 
 from pathlib import Path
@@ -36,12 +37,14 @@ sudo DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommend
 """
 APPLY = f"sudo kubeadm upgrade apply v{NEW} -y --ignore-preflight-errors={{ignore}}\n"
 NODE = "sudo kubeadm upgrade node --ignore-preflight-errors={ignore}\n"
+# The API server restarts twice, and does not answer meanwhile.
+AGAIN = 'again() { until "$@"; do sleep 0.5; done; }\n'
 STATIC_PODS = f"""
 for pod in etcd kube-apiserver kube-controller-manager kube-scheduler; do
-  until {KUBECTL} -n kube-system wait --for=condition=Ready pod/$pod-cp1 --timeout=300s; do sleep 1; done
+  again {KUBECTL} -n kube-system wait --for=condition=Ready pod/$pod-cp1 --timeout=300s
 done
 """
-DRAIN = f"{KUBECTL} drain {{name}} --ignore-daemonsets --timeout=900s\n"
+DRAIN = f"again {KUBECTL} drain {{name}} --ignore-daemonsets --timeout=900s\n"
 KUBELET = f"""
 sudo DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends --allow-change-held-packages \
   'kubelet={NEW}-*' 'kubectl={NEW}-*'
@@ -52,16 +55,17 @@ sudo systemctl restart kubelet
 READY = f"""
 kubelet={{{{.status.nodeInfo.kubeletVersion}}}}
 until {KUBECTL} get node {{name}} -o "jsonpath=$kubelet" | grep -qx v{NEW}; do sleep 0.5; done
-{KUBECTL} wait --for=condition=Ready node/{{name}} --timeout=300s
-{KUBECTL} uncordon {{name}}
-for look in 1 2 3; do
-  {KUBECTL} wait --for=condition=Ready node --all --timeout=300s
-  sleep 0.5
+again {KUBECTL} wait --for=condition=Ready node/{{name}} --timeout=300s
+again {KUBECTL} uncordon {{name}}
+for pause in 0 2 2; do
+  sleep $pause
+  again {KUBECTL} wait --for=condition=Ready node --all --timeout=300s
+  again {KUBECTL} -n kube-system wait --for=condition=Ready pod -l tier=control-plane --timeout=300s
 done
 """
 END = f"""
-{KUBECTL} -n kube-system rollout status daemonset/kube-proxy --timeout=300s
-{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=300s
+again {KUBECTL} -n kube-system rollout status daemonset/kube-proxy --timeout=300s
+again {KUBECTL} -n kube-system rollout status deployment/coredns --timeout=300s
 """
 
 
@@ -77,11 +81,16 @@ def by_hand(lab: Lab) -> None:
     for machine in lab.machines:
         name = machine.name
         plane = machine.role == "control-plane"
-        on(lab, name, (KUBEADM + (APPLY + STATIC_PODS if plane else NODE)).format(**values))
-        on(lab, "cp1", DRAIN.format(name=name))
+        on(lab, name, (KUBEADM + (APPLY if plane else NODE)).format(**values))
+        ask(lab, (STATIC_PODS if plane else "") + DRAIN.format(name=name))
         on(lab, name, KUBELET)
-        on(lab, "cp1", READY.format(name=name))
-    on(lab, "cp1", END)
+        ask(lab, READY.format(name=name))
+    ask(lab, END)
+
+
+def ask(lab: Lab, script: str) -> None:
+    """Run a script that asks the API, on the control plane."""
+    on(lab, "cp1", AGAIN + script)
 
 
 if __name__ == "__main__":

@@ -22,17 +22,19 @@ main() {
   }
   # Who leads renews its lease every two seconds. Until both do after a restart, the pod of kubeadm's own check would not
   # start, and kubeadm would give up.
-  renewed() {
-    kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace kube-system get lease "$1" \
-      -o 'jsonpath={.spec.renewTime}' 2>/dev/null || true
-  }
-  for lease in kube-controller-manager kube-scheduler; do
-    before=$(renewed "$lease")
-    for _ in $(seq 60); do
-      sleep 1
-      if test "$(renewed "$lease")" != "$before"; then break; fi
-      echo "waiting for a $lease that leads"
+  local -A seen=()
+  local lease renewed waiting
+  for _ in $(seq 120); do
+    waiting=
+    for lease in kube-controller-manager kube-scheduler; do
+      renewed=$(kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace kube-system get lease "$lease" \
+        -o 'jsonpath={.spec.renewTime}' 2>/dev/null || true)
+      test -n "${seen[$lease]-}" || seen[$lease]=$renewed
+      if test -z "$renewed" || test "$renewed" = "${seen[$lease]}"; then waiting+=" $lease"; fi
     done
+    test -n "$waiting" || break
+    echo "waiting for who leads:$waiting"
+    sleep 0.5
   done
   kubeadm upgrade apply v1.36.3 --yes  || tell
   put_file /var/lib/kubelet/clusterctl-upgraded 0644 1.36.3
