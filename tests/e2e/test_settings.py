@@ -4,22 +4,20 @@ import hashlib
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from clusterctl.errors import CommandFailed
 from clusterctl.lab.lab import Lab
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.finding import Finding
 from tests.e2e.conftest import LabFactory
+from tests.e2e.restoring import KUBECTL, SAVE, backup, onto, restore
 from tests.e2e.test_bootstrap import clusterctl
 
 pytestmark = pytest.mark.e2e
 
-KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
 ETCD = (
     f"{KUBECTL} -n kube-system exec etcd-cp1 -- etcdctl --endpoints https://127.0.0.1:2379 "
     "--cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt "
@@ -137,19 +135,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 
 
-def backup(state: Path) -> Path:
-    """The one folder that was kept."""
-    (folder,) = (state / "clusterctl" / "backups").glob("*/*")
-    return folder
-
-
-def onto(lab: Lab, file: Path, command: str) -> str:
-    """Send a file through standard input into a command on cp1."""
-    with file.open("rb") as content:
-        done = subprocess.run(lab.ssh_command("cp1", command), stdin=content, capture_output=True, check=True)
-    return done.stdout.decode()
-
-
 @pytest.fixture(scope="module")
 def newer(inventory: tuple[Lab, Path]) -> Path:
     """The inventory with a later version, which is only looked at: nothing of it is installed."""
@@ -196,7 +181,7 @@ def test_etcd_and_its_keys_are_kept_off_the_host(
     lab, _ = inventory
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     book = newer.with_name("snapshot.yaml")
-    book.write_text("plays: [{name: Save, hosts: first-control-plane, run: [upgrade/snapshot]}]\n")
+    book.write_text(SAVE)
 
     done = clusterctl(lab, "run", str(book), "--yes", inventory=newer)
     again = clusterctl(lab, "run", str(book), "--yes", inventory=newer)
@@ -225,7 +210,7 @@ def test_the_copy_is_a_whole_snapshot(inventory: tuple[Lab, Path], state: Path) 
     folder = backup(state)
     record = json.loads(lab.run("cp1", "sudo cat /var/lib/clusterctl/backup.json"))
 
-    onto(lab, folder / "etcd.db", "sudo tee /var/lib/etcd/copy.db >/dev/null")
+    onto(lab, "cp1", folder / "etcd.db", "sudo tee /var/lib/etcd/copy.db >/dev/null")
     status = json.loads(
         lab.run(
             "cp1", f"{KUBECTL} -n kube-system exec etcd-cp1 -- etcdutl -w json snapshot status /var/lib/etcd/copy.db"
@@ -248,26 +233,10 @@ def test_the_way_back_that_is_written_down_works(inventory: tuple[Lab, Path], st
     lab, path = inventory
     folder = backup(state)
     lab.run("cp1", f"{KUBECTL} create configmap later --from-literal=key=value")
-    onto(lab, folder / "etcd.db", "cat >etcd.db")  # What the first block does with scp.
-    blocks: list[str] = [""]
-    for line in (folder / "RESTORE.md").read_text().splitlines():
-        if line.startswith("       "):
-            blocks[-1] += f"{line.strip()}\n"
-        elif blocks[-1]:
-            blocks.append("")
-    _, stop, restore, start, *_ = blocks
 
-    for block in (stop, restore, start):
-        lab.run("cp1", f"set -ex\n{block}")
+    restore(lab, folder)
 
-    deadline = time.monotonic() + 240
-    while True:
-        try:
-            found = lab.run("cp1", f"{KUBECTL} get configmaps -o name")
-            break
-        except CommandFailed:
-            assert time.monotonic() < deadline
-            time.sleep(1)
+    found = lab.run("cp1", f"{KUBECTL} get configmaps -o name")
     assert "configmap/c\n" in found
     assert "later" not in found
     assert lab.run("cp1", f"{KUBECTL} get secret s -o jsonpath='{{.data.key}}' | base64 -d") == "marked-text"
