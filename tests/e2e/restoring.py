@@ -6,8 +6,8 @@ from pathlib import Path
 
 from clusterctl.errors import CommandFailed
 from clusterctl.lab.lab import Lab
+from tests.e2e.test_ha import KUBECTL
 
-KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
 # A playbook that saves and does nothing else.
 SAVE = "plays: [{name: Save, hosts: first-control-plane, run: [upgrade/snapshot]}]\n"
 

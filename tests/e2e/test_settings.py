@@ -13,8 +13,9 @@ from clusterctl.lab.lab import Lab
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.finding import Finding
 from tests.e2e.conftest import LabFactory
-from tests.e2e.restoring import KUBECTL, SAVE, backup, onto, restore
+from tests.e2e.restoring import SAVE, backup, onto, restore
 from tests.e2e.test_bootstrap import clusterctl
+from tests.e2e.test_ha import KUBECTL
 
 pytestmark = pytest.mark.e2e
 
