@@ -7,13 +7,13 @@ import click
 from clusterctl.errors import InputError, Refused
 from clusterctl.model.secret import Secret
 
+# What to do where nobody can answer.
+UNATTENDED = "use --yes to go on without the question"
+
 
 def on_terminal() -> bool:
     """Whether somebody is there to answer."""
     return sys.stdin.isatty()
-
-
-UNATTENDED = "use --yes to go on without the question"
 
 
 def confirm(question: str, *, yes: bool, unchanged: str = "Nothing was changed.", unattended: str = UNATTENDED) -> None:

@@ -30,7 +30,7 @@ def ha(lab: LabFactory) -> Cluster:
 def test_three_control_planes_are_restored_from_what_was_saved(
     ha: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commands of RESTORE.md bring back what was there then; etcd has three voters, and pods went on."""
+    """The commands of RESTORE.md bring back what was there then; etcd has its three members, and pods went on."""
     newer, book = edited(ha.lab, tmp_path / "newer.yaml", "cluster.kubernetes", NEW), tmp_path / "save.yaml"
     book.write_text(SAVE)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
