@@ -2,7 +2,7 @@
 
     python benchmarks/bootstrap.py [PAIRS]
 
-Both ways end when every node is Ready and the add-ons are.
+Both ways end when every node, the add-ons and the control plane's own pods are Ready.
 """
 
 from pairs import KUBECTL, clusterctl, compare, everywhere, on
@@ -85,7 +85,8 @@ def by_hand(lab: Lab) -> None:
         f"{KUBECTL} wait --for=condition=Ready nodes --all --timeout=300s\n"
         f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=300s\n"
         f"{KUBECTL} -n kube-system rollout status daemonset/kube-proxy --timeout=300s\n"
-        f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=300s\n",
+        f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=300s\n"
+        f"{KUBECTL} -n kube-system wait --for=condition=Ready pods -l tier=control-plane --timeout=300s\n",
     )
 
 

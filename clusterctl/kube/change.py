@@ -21,7 +21,7 @@ from clusterctl.kube.node import (
     owned,
 )
 from clusterctl.kube.record import APPLIED, record_object, workload_keys
-from clusterctl.kube.token import COLLECTION, OURS_QUERY, is_ours, new_token
+from clusterctl.kube.token import CLUSTER_INFO, COLLECTION, OURS_QUERY, is_ours, is_signed, new_token
 from clusterctl.model.drain import SOFT_TAINT, DrainOptions
 from clusterctl.model.facts import Applied, Cordon
 from clusterctl.model.manifest import manifest_digest
@@ -33,6 +33,7 @@ _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "St
 _DEFINITION = "CustomResourceDefinition"
 _TRIES = 8  # How often a node is read again because somebody else changed it at the same moment.
 _ESTABLISHED = 30.0  # Seconds for which a new kind may take to be served.
+_SIGNED = 30.0  # Seconds for which a controller manager that has just been started may take to sign for a token.
 _PAUSE = 0.25
 
 
@@ -58,9 +59,18 @@ class Changes:
         self._resources: dict[tuple[str, str], _Resource] = {}
 
     def create_join_token(self, *, ttl_seconds: int) -> Secret:
-        """Make a bootstrap token that lets one node join, marked as clusterctl's."""
+        """Make a bootstrap token that lets one node join, marked as clusterctl's.
+
+        Returns when the controller manager has signed for it. Before that nobody would answer a joining kubelet, which
+        asks for its certificate when it starts, and every question that is refused until then makes it wait longer for
+        its node, for the services and for the pods. ``kubeadm join`` waits for the same signature, but not with a
+        discovery file. Where nothing is signed the token is as good: the wait has an end.
+        """
         token, body = new_token(datetime.now(UTC), ttl_seconds)
         self._kube.create(COLLECTION, body)
+        end = time.monotonic() + _SIGNED
+        while (info := self._kube.find(CLUSTER_INFO)) and not is_signed(info, token) and time.monotonic() < end:
+            time.sleep(_PAUSE)
         return token
 
     def delete_join_tokens(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from clusterctl.model.secret import Secret
 
 COLLECTION = "/api/v1/namespaces/kube-system/secrets"
+CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 OURS_QUERY = {"fieldSelector": "type=bootstrap.kubernetes.io/token"}
 
 _LABEL = "clusterctl.io/join-token"
@@ -52,6 +53,11 @@ def is_ours(item: Mapping[str, Any]) -> bool:
     except (binascii.Error, ValueError, TypeError):
         return False
     return description.split(" ")[0] == "clusterctl"
+
+
+def is_signed(info: Mapping[str, Any], token: Secret) -> bool:
+    """Whether the controller manager has signed the cluster-info ConfigMap with this token. (bootstrapsigner)"""
+    return f"jws-kubeconfig-{token.reveal().partition('.')[0]}" in (info.get("data") or {})
 
 
 def token_id(item: Mapping[str, Any]) -> str:

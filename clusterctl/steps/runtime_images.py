@@ -9,6 +9,7 @@ from clusterctl.steps.runtime_registries import CERTS
 from clusterctl.steps.step import ScriptStep
 
 _EVERYWHERE = ("/pause:", "/kube-proxy:")
+_AT_ONCE = 3
 
 
 class Images(ScriptStep):
@@ -29,11 +30,12 @@ class Images(ScriptStep):
         return Satisfied("they are there")
 
     def script(self, situation: Situation) -> Script:
-        """Pull what is missing, one after the other, by the settings of containerd's registries."""
+        """Pull what is missing, some of it at once, by the settings of containerd's registries."""
         return script(
             self.name,
             environment=os_proxy.environment(situation.cluster),
             images=self._missing(situation),
+            at_once=_AT_ONCE,
             hosts=CERTS,
         )
 

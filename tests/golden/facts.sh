@@ -2,8 +2,30 @@
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-show_file() {
-  if test -f "$1"; then printf '%s\t%s\t%s\n' "$1" "$(stat -c %a "$1")" "$(base64 -w0 "$1")"; fi
+# Most of what a look costs is the processes that it starts; what bash can do itself starts none.
+first_line() {
+  local line=
+  if read -r line <"$1" || test -n "$line"; then printf '%s\n' "$line"; fi
+} 2>/dev/null
+
+# files PATH... puts those that are files into the array found.
+files() {
+  local file
+  found=()
+  for file; do if test -f "$file"; then found+=("$file"); fi; done
+  test -n "${found[*]}"
+}
+
+show_files() {
+  local found file mode
+  if ! files "$@"; then return; fi
+  stat --printf '%a\t%n\n' "${found[@]}" | while IFS=$'\t' read -r mode file; do
+    # A registry's file that only root may read holds a password.
+    case $mode$file in 600/etc/containerd/certs.d/*) continue ;; esac
+    printf '%s\t%s\t' "$file" "$mode"
+    base64 -w0 "$file"
+    echo
+  done
 }
 
 # ask_etcd PATH... prints etcd's answer to each, one a line.
@@ -45,31 +67,29 @@ main() {
       }'
   }
   echo '@@ clock'; date +%s.%N
-  echo '@@ hostname'; cat /proc/sys/kernel/hostname
-  echo '@@ machine-id'; cat /etc/machine-id 2>/dev/null
-  echo '@@ boot-id'; cat /proc/sys/kernel/random/boot_id
+  echo '@@ hostname'; first_line /proc/sys/kernel/hostname
+  echo '@@ machine-id'; first_line /etc/machine-id
+  echo '@@ boot-id'; first_line /proc/sys/kernel/random/boot_id
   ( . /etc/os-release 2>/dev/null
     printf '@@ os-id\n%s\n@@ os-version\n%s\n@@ os-name\n%s\n@@ os-codename\n%s\n' \
       "${ID:-}" "${VERSION_ID:-}" "${PRETTY_NAME:-}" "${VERSION_CODENAME:-}" )
   echo '@@ architecture'; uname -m
-  echo '@@ kernel'; uname -r
+  echo '@@ kernel'; kernel=$(uname -r); echo "$kernel"
   echo '@@ cgroup'; if test -e /sys/fs/cgroup/cgroup.controllers; then echo v2; else echo v1; fi
   echo '@@ cpus'; nproc
   echo '@@ memory-kib'; awk '$1 == "MemTotal:" {print $2}' /proc/meminfo
-  echo '@@ init'; cat /proc/1/comm
-  echo '@@ addresses'; ip -o addr show scope global 2>/dev/null | awk '{sub("/.*", "", $4); print $4}'
-
-  echo '@@ links'
+  echo '@@ init'; first_line /proc/1/comm
   { ip -o link show; ip -o addr show scope global; } 2>/dev/null | awk '
     {sub(":$", "", $2); sub("@.*", "", $2)}
     $3 ~ /^</ {for (i = 4; i < NF; i++) {if ($i == "mtu") mtu[$2] = $(i + 1); if ($i == "link/ether") mac[$2] = $(i + 1)}}
-    $3 ~ /^inet/ {sub("/.*", "", $4); print $4 "\t" $2 "\t" mac[$2] "\t" mtu[$2]}'
+    $3 ~ /^inet/ {sub("/.*", "", $4); addresses = addresses "\n" $4; links = links "\n" $4 "\t" $2 "\t" mac[$2] "\t" mtu[$2]}
+    END {print "@@ addresses" addresses "\n@@ links" links}'
   echo '@@ routes'
   { ip -o -4 route show; ip -o -6 route show; } 2>/dev/null | awk '
     {sub("^(unreachable|blackhole|prohibit|throw|unicast) ", "")} $1 == "default" || $1 ~ /^fe80/ {next}
     {device = ""; for (i = 2; i < NF; i++) if ($i == "dev") device = $(i + 1); print $1 "\t" device}'
   echo '@@ nameservers'; awk '$1 == "nameserver" {print $2}' /etc/resolv.conf 2>/dev/null
-  echo '@@ product-uuid'; cat /sys/class/dmi/id/product_uuid 2>/dev/null
+  echo '@@ product-uuid'; first_line /sys/class/dmi/id/product_uuid
   echo '@@ host-keys'; awk '{print $1 " " $2}' /etc/ssh/ssh_host_*_key.pub 2>/dev/null
   echo '@@ disks'
   set --
@@ -86,7 +106,7 @@ main() {
 
   echo '@@ modules'
   for module in overlay br_netfilter; do
-    if test -e "/sys/module/$module" || grep -qsF "/$module.ko" "/lib/modules/$(uname -r)/modules.builtin"; then
+    if test -e "/sys/module/$module" || grep -qsF "/$module.ko" "/lib/modules/$kernel/modules.builtin"; then
       echo "$module"
     fi
   done
@@ -96,21 +116,15 @@ main() {
 
   echo '@@ sysctls'
   for key in net.bridge.bridge-nf-call-ip6tables net.bridge.bridge-nf-call-iptables net.ipv4.ip_forward; do
-    file=/proc/sys/$(printf '%s' "$key" | tr . /)
-    if test -r "$file"; then printf '%s\t%s\n' "$key" "$(cat "$file")"; fi
+    file=/proc/sys/${key//.//}
+    if test -r "$file"; then printf '%s\t' "$key"; first_line "$file"; fi
   done
 
   echo '@@ files'
-  for file in /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /var/lib/clusterctl/backup.json /var/lib/kubelet/clusterctl-upgraded /var/lib/clusterctl/upgradable /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*; do
-    # A registry's file that only root may read holds a password.
-    case $file in /etc/containerd/certs.d/*) if test "$(stat -c %a "$file" 2>/dev/null)" = 600; then continue; fi ;; esac
-    show_file "$file"
-  done
+  show_files /etc/fstab /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/99-kubernetes.conf /etc/apt/sources.list.d/kubernetes.list /etc/apt/apt.conf.d/90clusterctl-proxy /etc/apt/sources.list.d/clusterctl-containerd.list /etc/containerd/config.toml /etc/systemd/system/containerd.service.d/90-clusterctl-proxy.conf /etc/containerd/certs.d/registry.k8s.io/ca.crt /etc/containerd/certs.d/docker.io/ca.crt /etc/containerd/certs.d/registry.example:5000/ca.crt /etc/kubernetes/pki/ca.crt /etc/kubernetes/audit/policy.yaml /var/lib/clusterctl/backup.json /var/lib/kubelet/clusterctl-upgraded /var/lib/clusterctl/upgradable /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml /etc/kubernetes/patches/*
 
   echo '@@ digests'
-  for file in /etc/kubernetes/encryption/config.yaml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml; do
-    if test -f "$file"; then printf '%s\t%s\n' "$file" "$(sha256sum <"$file" | cut -d ' ' -f 1)"; fi
-  done
+  if files /etc/kubernetes/encryption/config.yaml /etc/containerd/certs.d/registry.k8s.io/hosts.toml /etc/containerd/certs.d/docker.io/hosts.toml /etc/containerd/certs.d/registry.example:5000/hosts.toml; then sha256sum "${found[@]}" | awk '{print $2 "\t" $1}'; fi
 
   echo '@@ paths'
   for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/bootstrap-kubelet.conf /var/lib/etcd/member /etc/apt/keyrings/kubernetes-apt-keyring.asc /etc/apt/keyrings/clusterctl-containerd.asc /run/reboot-required /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/manifests/kube-controller-manager.yaml /etc/kubernetes/manifests/kube-scheduler.yaml /run/clusterctl/kubelet-1.36.3-fits /etc/kubernetes/tmp /var/lib/clusterctl/resetting /etc/cni/net.d/*; do
@@ -119,17 +133,16 @@ main() {
 
   # The images of a control plane's own components, as the manifests name them.
   echo '@@ static-pods'
-  for file in /etc/kubernetes/manifests/*.yaml; do
-    test -f "$file" || continue
-    name=${file##*/}
-    awk -v name="${name%.yaml}" '$1 == "image:" && index($2, "/" name ":") {print name "\t" $2; exit}' "$file"
-  done
+  if files /etc/kubernetes/manifests/*.yaml; then
+    awk 'FNR == 1 {name = FILENAME; sub(".*/", "", name); sub("[.]yaml$", "", name); seen = 0}
+      !seen && $1 == "image:" && index($2, "/" name ":") {print name "\t" $2; seen = 1}' "${found[@]}"
+  fi
 
   echo '@@ packages'
   # A hold is the first word of a package's status; apt-mark and dpkg --audit read the same, and take long.
   packages=$(dpkg-query -W -f '${Package}\t${Version}\t${Status}\n' kubeadm kubectl kubelet ca-certificates curl gpg haproxy keepalived 2>/dev/null)
   printf '%s\n' "$packages" |
-    while IFS="$(printf '\t')" read -r name version state; do
+    while IFS=$'\t' read -r name version state; do
       case $state in *not-installed | *config-files) continue ;; esac
       printf '%s\t%s\t%s\t%s\n' "$name" "$version" "${state%% *}" "${state#* }"
     done
@@ -172,12 +185,13 @@ main() {
   fi
   # The repository is asked only while the wanted version is not installed yet.
   if ! at_version kubeadm; then
-    if problem=$(command -v curl >/dev/null && curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages -o /dev/null 2>&1); then
+    if ! command -v curl >/dev/null; then
+      printf '@@ available-problem\ncurl is not installed\n'
+    elif listing=$(curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages 2>&1); then
       echo '@@ available'
-      curl -fsSL --max-time 15 http://10.77.0.1:8080/core:/stable:/v1.36/deb/Packages 2>/dev/null |
-        awk '$1 == "Package:" {name = $2} $1 == "Version:" && name == "kubeadm" {print $2}'
+      awk '$1 == "Package:" {name = $2} $1 == "Version:" && name == "kubeadm" {print $2}' <<<"$listing"
     else
-      echo '@@ available-problem'; if command -v curl >/dev/null; then echo "$problem"; else echo 'curl is not installed'; fi
+      printf '@@ available-problem\n%s\n' "$listing"
     fi
   fi
 
@@ -205,20 +219,17 @@ main() {
   # What an upgrade has to know is asked while one is due.
   if test -e /etc/kubernetes/kubelet.conf && upgrade_due; then
     echo '@@ files'
-    for file in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet; do show_file "$file"; done
+    show_files /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet
     echo '@@ certificates'
-    set --
-    for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /etc/kubernetes/*.conf \
-      /var/lib/kubelet/pki/kubelet-client-current.pem; do
-      if test -f "$file"; then set -- "$@" "$file"; fi
-    done
+    files /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /etc/kubernetes/*.conf \
+      /var/lib/kubelet/pki/kubelet-client-current.pem
     # The first certificate of each file, and nothing else: some of them hold keys.
     awk 'FNR == 1 {on = done = 0; body = ""}
       done {next}
       /^-----BEGIN CERTIFICATE-----/ {on = 1; next}
       /^-----END CERTIFICATE-----/ {print FILENAME "\t" body; done = 1; next}
       on {body = body $0}
-      $1 == "client-certificate-data:" {print FILENAME "\t" $2; done = 1}' "$@"
+      $1 == "client-certificate-data:" {print FILENAME "\t" $2; done = 1}' "${found[@]}"
     if test -e /etc/kubernetes/manifests/kube-apiserver.yaml; then
       echo '@@ etcd-status'
       ask_etcd maintenance/status maintenance/alarm

@@ -2,7 +2,9 @@
 
 import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +15,7 @@ from clusterctl.kube.change import Changes, owned_taints
 from clusterctl.kube.client import Kube
 from clusterctl.kube.manifest import objects
 from clusterctl.kube.observe import observe
-from clusterctl.kube.token import COLLECTION, new_token
+from clusterctl.kube.token import CLUSTER_INFO, COLLECTION, new_token, token_id
 from clusterctl.model.manifest import manifest_digest
 from clusterctl.render import document
 from clusterctl.steps.step import ClusterApi
@@ -46,10 +48,10 @@ def test_a_token_has_what_kubeadm_join_needs() -> None:
 
 def test_tokens_are_made_listed_and_deleted(kube: Kube, changes: ClusterApi) -> None:
     """Ours and the one of our ``kubeadm init`` go; a token that somebody else made stays."""
-    for token_id, description in (("initaa", "clusterctl init"), ("others", "for the new team")):
+    for name, description in (("initaa", "clusterctl init"), ("others", "for the new team")):
         _, body = new_token(datetime.now(UTC), 600)
-        body["metadata"] = {"name": f"bootstrap-token-{token_id}"}
-        body["stringData"] |= {"token-id": token_id, "description": description}
+        body["metadata"] = {"name": f"bootstrap-token-{name}"}
+        body["stringData"] |= {"token-id": name, "description": description}
         kube.create(COLLECTION, body)
 
     token = changes.create_join_token(ttl_seconds=600)
@@ -61,6 +63,48 @@ def test_tokens_are_made_listed_and_deleted(kube: Kube, changes: ClusterApi) -> 
         assert kube.find(f"{COLLECTION}/bootstrap-token-others")
     finally:
         kube.delete(f"{COLLECTION}/bootstrap-token-others")
+
+
+@pytest.fixture
+def cluster_info(kube: Kube, changes: ClusterApi) -> Iterator[str]:
+    """The path of a cluster-info that nobody has signed; the tokens that a test makes go with it."""
+    kube.create(CLUSTER_INFO.rpartition("/")[0], {"metadata": {"name": "cluster-info"}, "data": {"kubeconfig": "..."}})
+    try:
+        yield CLUSTER_INFO
+    finally:
+        changes.delete_join_tokens()
+        kube.delete(CLUSTER_INFO)
+
+
+def test_a_token_is_handed_out_when_the_controller_manager_has_signed_for_it(
+    kube: Kube, changes: ClusterApi, cluster_info: str
+) -> None:
+    """Not when it is there, nor when another token's signature is."""
+
+    def sign(name: str) -> None:
+        kube.patch(cluster_info, {"data": {f"jws-kubeconfig-{name}": "e30..signature"}})
+
+    with ThreadPoolExecutor(1) as pool:
+        token = pool.submit(changes.create_join_token, ttl_seconds=600)
+        while not (made := kube.items(COLLECTION, {"labelSelector": "clusterctl.io/join-token"})):
+            time.sleep(0.05)
+        sign("others")
+        time.sleep(1.0)
+        waited = not token.done()
+        sign(token_id(made[0]))
+        handed_out = token.result(timeout=20)
+
+    assert waited
+    assert handed_out.reveal().startswith(f"{token_id(made[0])}.")
+
+
+def test_a_token_that_nobody_signs_is_handed_out_in_the_end(
+    changes: ClusterApi, cluster_info: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster may do without the signatures, and a node joins it all the same."""
+    monkeypatch.setattr("clusterctl.kube.change._SIGNED", 0.5)
+
+    assert changes.create_join_token(ttl_seconds=600)
 
 
 def test_labels_are_set_removed_and_owned(kube: Kube, changes: ClusterApi, make_node: Callable[..., str]) -> None:

@@ -126,7 +126,8 @@ def test_the_probe_reads_certificates_and_no_keys(tmp_path: Path) -> None:
     }
     for name, text in contents.items():
         (tmp_path / name).write_text(text)
-    program = re.search(r"awk '(FNR == 1 .*?)' \"\$@\"", probe(**probe_values(make_inventory())).text, re.DOTALL)
+    script = probe(**probe_values(make_inventory())).text
+    program = re.search(r"awk '(FNR == 1 {on = .*?)' \"\${found", script, re.DOTALL)
     assert program
 
     done = subprocess.run(
