@@ -66,7 +66,7 @@ class ClusterApi(Protocol):
     """
 
     def create_join_token(self, *, ttl_seconds: int) -> Secret:
-        """Make a bootstrap token that lets one node join, marked as clusterctl's."""
+        """Make a bootstrap token that lets one node join, marked as clusterctl's, and wait until it is signed for."""
 
     def delete_join_tokens(self) -> None:
         """Delete every bootstrap token that clusterctl made."""
