@@ -52,7 +52,7 @@ def _watching(glance: Callable[[], str], say: Callable[[str], None]) -> Iterator
                 say(line)
 
     # A look that hangs on a broken connection must not hold up the end of the script.
-    threading.Thread(target=watch, name="watch", daemon=True).start()
+    threading.Thread(target=watch, name="glance", daemon=True).start()
     try:
         yield
     finally:
