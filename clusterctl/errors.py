@@ -15,7 +15,7 @@ An error says what failed and where (``what``), what the host said (``details``,
 to do next (``resolution``, with a command to paste where there is one).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class ClusterctlError(Exception):
@@ -108,3 +108,10 @@ class SeveralErrors(ClusterctlError):
         """The exit code of the worst error."""
         codes = {error.exit_code for error in self.errors}
         return next((code for code in self._WORST_FIRST if code in codes), 1)
+
+
+def raise_all(errors: Mapping[str, ClusterctlError]) -> None:
+    """Raise the error of one host, or SeveralErrors with those of all; one that is the same for hosts is told once."""
+    several = list({str(error): error for error in errors.values()}.values())
+    if several:
+        raise several[0] if len(several) == 1 else SeveralErrors(several)

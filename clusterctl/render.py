@@ -11,12 +11,13 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from clusterctl.model.secret import Secret
 from clusterctl.resources import folder
+
+if TYPE_CHECKING:
+    import jinja2
 
 _WORD = re.compile(r"[A-Za-z0-9_.:/@%*\[\]-]+")
 
@@ -101,10 +102,12 @@ def _unknown(value: object) -> Any:
 
 
 def _without_secrets(write: Callable[[object], str]) -> Callable[[object], str]:
+    from jinja2 import Undefined
+
     def finalize(value: object) -> str:
         if isinstance(value, Secret):
             raise TypeError("a secret cannot be rendered; send it through standard input")
-        if isinstance(value, jinja2.Undefined):
+        if isinstance(value, Undefined):
             return str(value)  # StrictUndefined raises here.
         return write(value)
 
@@ -112,7 +115,9 @@ def _without_secrets(write: Callable[[object], str]) -> Callable[[object], str]:
 
 
 @cache
-def _environment(language: str) -> jinja2.Environment:
+def _environment(language: str) -> "jinja2.Environment":
+    import jinja2
+
     return jinja2.Environment(  # noqa: S701 - shell and YAML, not HTML; finalize quotes every value.
         loader=jinja2.FileSystemLoader(folder("templates")),
         undefined=jinja2.StrictUndefined,

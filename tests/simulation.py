@@ -49,14 +49,12 @@ from clusterctl.steps import (
     control_plane,
     kubeadm,
     network,
-    os_update,
     packages,
+    places,
     preflight,
     runtime,
-    upgrade_node,
     upgrade_snapshot,
     upgrading,
-    workers_replace,
 )
 from clusterctl.steps.os import MODULES, sysctls
 from clusterctl.steps.step import ClusterApi, Machine, Saved, Tools
@@ -707,14 +705,14 @@ def _lists(world: World, host: Host, script: Script) -> None:
     kernel = "linux-image-amd64"
     news = "" if kernel in world.hosts[host.name].packages else f"{kernel}\n"
     noted = FileFact(f"{world.hosts[host.name].now:.0f}\n{news}", "644")
-    _host(world, host, files={**world.hosts[host.name].files, os_update.UPGRADABLE: noted})
+    _host(world, host, files={**world.hosts[host.name].files, places.UPGRADABLE: noted})
 
 
 def _os_upgraded(world: World, host: Host, script: Script) -> None:
     """The new kernel asks for a restart."""
     facts = world.hosts[host.name]
     installed = {**facts.packages, "linux-image-amd64": Package("6.1.1", held=False, intact=True)}
-    _host(world, host, packages=installed, paths=facts.paths | {os_update.RESTART_REQUIRED})
+    _host(world, host, packages=installed, paths=facts.paths | {places.RESTART_REQUIRED})
     _lists(world, host, script)
 
 
@@ -804,7 +802,7 @@ def _upgrade_node(world: World, host: Host, script: Script) -> None:
 
 
 def _upgraded(world: World, host: Host, script: Script) -> None:
-    _written(world, host, script, paths=world.hosts[host.name].paths | {upgrade_node.BACKUPS})
+    _written(world, host, script, paths=world.hosts[host.name].paths | {places.KUBEADM_BACKUPS})
 
 
 def _half_upgraded(world: World, host: Host, script: Script) -> None:
@@ -822,7 +820,7 @@ def _new_kubelet(world: World, host: Host, script: Script) -> None:
         assert node.unschedulable, f"{host.name} is not cordoned"
         left = leaving(world.pods, host.name, world.inventory.cluster.drain).evicted
     assert not [pod for pod in left if pod.uid != "another"], f"{host.name} is not drained"
-    assert at_least((facts.file(upgrading.MARK) or "").strip(), wanted), f"{host.name} has old flags"
+    assert at_least((facts.file(places.UPGRADED) or "").strip(), wanted), f"{host.name} has old flags"
     _install(world, host, "kubelet", "kubectl")
     world.api = replace(world.api, nodes={**world.api.nodes, host.name: replace(node, kubelet_version=wanted)})
 
@@ -832,8 +830,8 @@ def _reset(world: World, host: Host, script: Script) -> None:
     facts = world.hosts[host.name]
     assert world.api is not None
     assert host.name not in world.api.nodes, f"{host.name} is a node"
-    files = {path: file for path, file in facts.files.items() if path not in (preflight.CA_CERT, upgrading.MARK)}
-    gone = (preflight.KUBELET_CONF, workers_replace.RESETTING)
+    files = {path: file for path, file in facts.files.items() if path not in (preflight.CA_CERT, places.UPGRADED)}
+    gone = (preflight.KUBELET_CONF, places.RESETTING)
     paths = frozenset(path for path in facts.paths if path not in gone and not path.startswith("/run/clusterctl/"))
     services = _services(world, host, kubelet_service=Service("inactive", "disabled"))
     _host(world, host, files=files, paths=paths, services=services)
@@ -882,12 +880,12 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     "upgrade/packages": lambda world, host, script: _host(
         world,
         host,
-        paths=world.hosts[host.name].paths | {upgrading.fitting(world.inventory.cluster.kubernetes)},
+        paths=world.hosts[host.name].paths | {places.fitting(world.inventory.cluster.kubernetes)},
     ),
     "upgrade/kubelet": _new_kubelet,
     "workers/reset": _reset,
     "upgrade/leftovers": lambda world, host, script: _host(
-        world, host, paths=world.hosts[host.name].paths - {upgrade_node.BACKUPS}
+        world, host, paths=world.hosts[host.name].paths - {places.KUBEADM_BACKUPS}
     ),
 }
 
@@ -945,7 +943,7 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
     "control-plane/join": _half_joined,
     "workers/join": _with_paths(preflight.BOOTSTRAP_CONF),
-    "workers/reset": _with_paths(workers_replace.RESETTING),
+    "workers/reset": _with_paths(places.RESETTING),
     "endpoint/haproxy": _first_file,
     "endpoint/keepalived": _first_file,
 }

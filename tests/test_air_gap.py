@@ -11,7 +11,8 @@ from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, survey
 from clusterctl.steps import surveying
-from clusterctl.steps.catalogue import CATALOGUE, probe_values
+from clusterctl.steps.catalogue import CATALOGUE
+from clusterctl.steps.probed import probe_values
 from tests.builders import PAUSE, make_facts, make_inventory
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()

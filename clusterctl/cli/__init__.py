@@ -105,8 +105,12 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the console entry."""
-    # Start-up is most of a short call. What is imported stays, so there is little garbage to look for; and pydantic
-    # would read the metadata of every installed package to find plugins.
+    # Start-up is most of a short call. What is imported stays, so there is little garbage to look for, and none that
+    # matters at the end, where the interpreter looks through everything; and pydantic would read the metadata of every
+    # installed package to find plugins.
     gc.set_threshold(100_000, 50, 50)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    cli.main(prog_name="clusterctl")
+    try:
+        cli.main(prog_name="clusterctl")
+    finally:
+        gc.freeze()

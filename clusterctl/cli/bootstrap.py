@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, sudo_option, this_command
-from clusterctl.cli.playbooks import ignoring, playbook
-from clusterctl.cli.running import run_playbook
-from clusterctl.cli.session import open_session
 
 
 @click.command()
@@ -27,8 +25,11 @@ def bootstrap(
     Shows the plan, asks, and does it; each step is proved before the next one begins. Run it again after any
     failure: what is done stays done. Ends with 3 before anything changes when a step is blocked.
     """
-    book = ignoring(playbook("bootstrap"), ignore)
-    with open_session() as session:
+    with open_session(begin="connect") as session:
+        from clusterctl.cli.playbooks import ignoring, playbook
+        from clusterctl.cli.running import run_playbook
+
+        book = ignoring(playbook("bootstrap"), ignore)
         if not run_playbook(
             session,
             book,

@@ -4,8 +4,8 @@ import json
 
 import click
 
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import hosts_argument, inventory_option, json_option, sudo_option
-from clusterctl.cli.session import open_session
 from clusterctl.report.facts import facts_json, facts_text
 
 

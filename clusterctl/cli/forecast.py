@@ -5,9 +5,9 @@ import json
 import click
 
 from clusterctl.cli.audit import state_folder
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import hosts_argument, inventory_option, json_option, sudo_option
 from clusterctl.cli.running import DURATIONS
-from clusterctl.cli.session import open_session
 from clusterctl.errors import Refused
 from clusterctl.report.estimate import read_durations
 from clusterctl.report.forecast import earlier_drains, forecast_json, forecast_text, is_held

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.kubefile import write
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
-from clusterctl.cli.session import open_session
 
 
 @click.command()

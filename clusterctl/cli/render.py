@@ -2,9 +2,9 @@
 
 import click
 
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
 from clusterctl.cli.playbooks import step as step_called
-from clusterctl.cli.session import open_session
 
 
 @click.command()

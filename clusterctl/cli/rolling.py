@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     drain_words,
     ignore_option,
@@ -17,7 +18,7 @@ from clusterctl.cli.options import (
 )
 from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
-from clusterctl.cli.session import Session, open_session
+from clusterctl.cli.session import Session
 from clusterctl.engine.playbook import Playbook
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

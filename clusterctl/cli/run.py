@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.contracts import digests, saved_plan
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     ignore_option,
     inventory_option,
@@ -16,7 +17,6 @@ from clusterctl.cli.options import (
 )
 from clusterctl.cli.playbooks import any_playbook, ignoring
 from clusterctl.cli.running import run_playbook
-from clusterctl.cli.session import open_session
 from clusterctl.errors import InputError
 
 

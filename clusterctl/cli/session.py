@@ -11,33 +11,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType, TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from uuid import uuid4
 
-from clusterctl.cli.ask import password
-from clusterctl.cli.audit import audited_api, audited_machine, operator, this_call
-from clusterctl.cli.backups import Backups
-from clusterctl.cli.options import asks_sudo_password, drain_changes, inventory_path
-from clusterctl.cli.watch import watched_machine
-from clusterctl.engine.contract import Contract
-from clusterctl.engine.events import Publish, Waiting
 from clusterctl.engine.plan import Plan, make_plan
 from clusterctl.engine.playbook import Playbook
-from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import Clock, SystemClock, View
-from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, SeveralErrors
+from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, raise_all
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.forecast import Forecast, forecast
-from clusterctl.model.inventory import Host, Inventory, Role, Source, load_inventory, with_drain, with_roles
+from clusterctl.model.inventory import Host, Inventory, Role, Source, with_roles
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation, find_node
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
-from clusterctl.report.checks import Checks
-from clusterctl.report.ndjson import Lines
 from clusterctl.report.progress import Progress
 from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
+
+if TYPE_CHECKING:
+    from clusterctl.engine.contract import Contract
+    from clusterctl.engine.events import Publish
+    from clusterctl.engine.runner import Runner
+    from clusterctl.report.checks import Checks
+    from clusterctl.report.ndjson import Lines
 
 _AT_ONCE = 64
 _T = TypeVar("_T")
@@ -77,7 +74,7 @@ class Api(Protocol):
         quick: bool,
         version: str,
         nodes: Sequence[str],
-    ) -> Checks:
+    ) -> "Checks":
         """Use the cluster, and say what was seen; ``report`` is told what goes on."""
 
     def close(self) -> None:
@@ -326,6 +323,8 @@ class Session:
         It is taken on all that are reached, in the inventory's order: two operators who reach one of them in common
         exclude each other, whichever hosts are down.
         """
+        from clusterctl.cli.audit import operator, this_call
+
         if host.name in self._holds and self._holds[host.name].alive:
             return
         self._holds[host.name] = self._world.hold(host, run=self._run, operator=operator(), command=this_call())
@@ -338,11 +337,20 @@ class Session:
                     with suppress(ConnectError):
                         self._take_lock(self.inventory.host(name))
 
-    def run(self, playbook: Playbook, publish: Publish, trail: Lines, *, contract: Contract | None = None) -> None:
+    def run(
+        self, playbook: Playbook, publish: "Publish", trail: "Lines", *, contract: "Contract | None" = None
+    ) -> None:
         """Run ``playbook``; every event goes to ``publish``, every action to ``trail``. Raises as Runner does.
 
         With a ``contract`` no step acts but as it says. ``began`` says from now on that something may have changed.
         """
+        # Most calls look and change nothing.
+        from clusterctl.cli.audit import audited_api, audited_machine, operator
+        from clusterctl.cli.backups import Backups
+        from clusterctl.cli.watch import watched_machine
+        from clusterctl.engine.events import Waiting
+        from clusterctl.engine.runner import Runner
+
         self.began = True
         self._say = lambda host, why, seconds: publish(Waiting(host.name, "", why, seconds))
 
@@ -364,7 +372,7 @@ class Session:
         with _stop_cleanly(runner):
             runner.run()
 
-    def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
+    def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> "Checks":
         """Use the cluster, in ``deadline`` seconds, and say what was seen. Raises KubernetesError or ConnectError."""
         with Progress("verifying the cluster") as progress:
             return self.api().verify(
@@ -494,7 +502,7 @@ class Session:
 
 
 @contextmanager
-def _stop_cleanly(runner: Runner) -> Iterator[None]:
+def _stop_cleanly(runner: "Runner") -> Iterator[None]:
     """Let Ctrl-C or SIGTERM stop the run as the runner says, and leave at once when it has been asked enough."""
 
     def interrupt(signal_number: int, frame: FrameType | None) -> None:
@@ -507,20 +515,6 @@ def _stop_cleanly(runner: Runner) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def open_session() -> Session:
-    """A session on the inventory of this call; nothing is connected yet. Raises InputError."""
-    inventory = with_drain(load_inventory(inventory_path()), drain_changes())
-    typed = password("sudo's password") if asks_sudo_password() else None
-    return Session(inventory, make_world(inventory, typed))
-
-
-def make_world(inventory: Inventory, sudo_password: Secret | None) -> World:
-    """The real machines and the real API."""
-    from clusterctl.cli.world import Machines
-
-    return Machines(inventory, sudo_password)
 
 
 def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Progress) -> dict[str, ClusterctlError]:
@@ -547,10 +541,3 @@ def _node(host: Host, cluster: ClusterFacts) -> str:
             f"{host.name} is not a node of the cluster", resolution=f"nodes are: {', '.join(cluster.nodes) or 'none'}"
         )
     return node.name
-
-
-def raise_all(errors: Mapping[str, ClusterctlError]) -> None:
-    """Raise the error of one host, or SeveralErrors with those of all; one that hosts share is told once."""
-    several = list(dict.fromkeys(errors.values()))
-    if several:
-        raise several[0] if len(several) == 1 else SeveralErrors(several)

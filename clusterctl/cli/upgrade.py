@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from clusterctl.cli.ask import UNATTENDED
 from clusterctl.cli.hops import announcement, check_limit, find_hops, for_hop, where
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     batch_option,
     drain_options,
@@ -30,7 +31,7 @@ from clusterctl.cli.options import (
 )
 from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import run_playbook
-from clusterctl.cli.session import Session, open_session
+from clusterctl.cli.session import Session
 from clusterctl.cli.surge import check_options, find_surge, rotated
 from clusterctl.cli.verify import prove
 from clusterctl.engine.playbook import Play, Playbook

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, json_option, sudo_option, this_command
-from clusterctl.cli.session import Session, open_session
+from clusterctl.cli.session import Session
 from clusterctl.errors import NotVerified
 from clusterctl.report.checks import Checks, checks_json, checks_text
 from clusterctl.report.progress import Progress

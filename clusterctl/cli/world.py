@@ -4,10 +4,11 @@ What speaks to the API is imported where there is one: most calls begin before t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl import render
-from clusterctl.cli.session import Api
 from clusterctl.errors import CommandFailed, KubernetesError
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
@@ -15,19 +16,20 @@ from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
-from clusterctl.remote import probe, survey
+from clusterctl.remote import probe
+from clusterctl.remote.ahead import begin
+from clusterctl.remote.connection import Connection
 from clusterctl.remote.download import Downloads
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.hold import Hold, hold
-from clusterctl.remote.login import Login
 from clusterctl.remote.tunnel import Tunnel
-from clusterctl.steps import surveying
-from clusterctl.steps.catalogue import probe_values
 from clusterctl.steps.os_proxy import environment
 from clusterctl.steps.preflight import repository
+from clusterctl.steps.probed import probe_values
 from clusterctl.steps.step import ClusterApi, Machine
 
 if TYPE_CHECKING:
+    from clusterctl.cli.session import Api
     from clusterctl.kube.client import Kube
     from clusterctl.kube.verify import VerifyResult
 
@@ -36,12 +38,22 @@ _T = TypeVar("_T")
 
 
 class Machines:
-    """The hosts of an inventory; ``sudo_password`` is what the operator typed."""
+    """The hosts of a fleet."""
 
-    def __init__(self, inventory: Inventory, sudo_password: Secret | None = None) -> None:
-        self._fleet = Fleet(inventory, Login(inventory.ssh, sudo_password))
-        self._values = probe_values(inventory)
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._values = probe_values(fleet.inventory)
+        self._begun: dict[str, Future[HostFacts]] = {}
         self._downloads = Downloads()
+
+    def begin_to_look(self, connecting: Mapping[str, Future[Connection]]) -> None:
+        """Look at each host as soon as it is connected to. ``look`` tells what was seen, once."""
+        script = render.probe(**self._values)
+
+        def look(connection: Future[Connection]) -> HostFacts:
+            return probe.look(connection.result(), script)
+
+        self._begun = {name: begin(partial(look, each), f"look at {name}") for name, each in connecting.items()}
 
     def connect(self, host: Host) -> None:
         """Connect and log in, unless that is so already."""
@@ -52,15 +64,20 @@ class Machines:
         self._fleet.reconnect(host, deadline)
 
     def look(self, host: Host) -> HostFacts:
-        """Run the probe."""
-        return probe.look(self._fleet.connection(host), self._values)
+        """Run the probe, unless that was begun."""
+        if begun := self._begun.pop(host.name, None):
+            return begun.result()
+        return probe.look(self._fleet.connection(host), render.probe(**self._values))
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Listeners on all hosts, then questions from those that are to join, then the end of the listeners."""
+        from clusterctl.remote.survey import survey
+        from clusterctl.steps import surveying
+
         inventory = self._fleet.inventory
         listening = surveying.listening(inventory, facts)
         connections = {host.name: self._fleet.connection(host) for host in inventory.hosts if host.name in listening}
-        return survey.survey(connections, listening, lambda bound: surveying.asking(inventory, facts, bound))
+        return survey(connections, listening, lambda bound: surveying.asking(inventory, facts, bound))
 
     def machine(self, host: Host) -> Machine:
         """The connection: it can change the host."""
@@ -92,6 +109,7 @@ class Machines:
     def aim(self, inventory: Inventory) -> None:
         """Let the probe look at what matters for ``inventory``."""
         self._values = probe_values(inventory)
+        self._begun.clear()
 
     def versions(self, host: Host, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
         """Read the repositories' lists on the host, which goes through its proxy."""
@@ -109,7 +127,7 @@ class Machines:
         """Read a manifest, from a file or the internet."""
         return self._downloads.fetch(source)
 
-    def connect_api(self, host: Host, admin_conf: Secret) -> Api:
+    def connect_api(self, host: Host, admin_conf: Secret) -> "Api":
         """Open a tunnel through ``host``, and a client that speaks through it."""
         from clusterctl.kube.client import Kube
 

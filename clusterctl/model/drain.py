@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from clusterctl.model.pods import PodFacts, Pods
 from clusterctl.model.strict import Strict
+
+if TYPE_CHECKING:
+    from clusterctl.model.pods import PodFacts, Pods
 
 SOFT_TAINT = "clusterctl.io/to-be-drained:PreferNoSchedule"
 """Keeps pods that look for a node away from those that are drained soon, as long as others have room."""
@@ -28,7 +30,7 @@ class DrainOptions(Strict):
 class Staying:
     """A pod that a drain leaves where it is."""
 
-    pod: PodFacts
+    pod: "PodFacts"
     why: str
 
 
@@ -36,7 +38,7 @@ class Staying:
 class Fatal:
     """A pod because of which a node is not drained, and what an operator who wants it nevertheless says."""
 
-    pod: PodFacts
+    pod: "PodFacts"
     reason: str
     remedy: str
 
@@ -48,19 +50,19 @@ class Leaving:
     ``gone_for_good`` are those of ``evicted`` that still run and that no controller makes again elsewhere.
     """
 
-    evicted: tuple[PodFacts, ...]
+    evicted: "tuple[PodFacts, ...]"
     staying: tuple[Staying, ...]
     fatal: tuple[Fatal, ...]
 
     @property
-    def gone_for_good(self) -> tuple[PodFacts, ...]:
+    def gone_for_good(self) -> "tuple[PodFacts, ...]":
         """The running pods that nobody makes again."""
         return tuple(
             pod for pod in self.evicted if not pod.finished and not (pod.controller and pod.controller.present)
         )
 
 
-def leaving(pods: Pods, node: str, options: DrainOptions) -> Leaving:
+def leaving(pods: "Pods", node: str, options: DrainOptions) -> Leaving:
     """What draining ``node`` means for each of its pods. The first rule that keeps a pod decides, as for kubectl."""
     evicted, staying, fatal = [], [], []
     for pod in pods.on(node):
@@ -74,7 +76,7 @@ def leaving(pods: Pods, node: str, options: DrainOptions) -> Leaving:
     return Leaving(tuple(evicted), tuple(staying), tuple(fatal))
 
 
-def _kept(pod: PodFacts, options: DrainOptions) -> Iterator[Staying | Fatal]:
+def _kept(pod: "PodFacts", options: DrainOptions) -> Iterator[Staying | Fatal]:
     """What keeps the pod, in the order of kubectl's filters."""
     owner = pod.controller
     if is_given_up(pod, options):
@@ -98,7 +100,7 @@ def _kept(pod: PodFacts, options: DrainOptions) -> Iterator[Staying | Fatal]:
         yield Fatal(pod, "has no controller", "force deletes pods that nobody makes again (--force)")
 
 
-def is_given_up(pod: PodFacts, options: DrainOptions) -> bool:
+def is_given_up(pod: "PodFacts", options: DrainOptions) -> bool:
     """Whether the pod's deletion has taken so long that nobody shall wait for it."""
     patience = options.skip_wait_for_delete_timeout
     return bool(patience) and pod.terminating and int(pod.overdue) > patience

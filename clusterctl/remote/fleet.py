@@ -3,16 +3,19 @@
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
+from itertools import islice
 from types import TracebackType
 
-from clusterctl.errors import ClusterctlError, ConnectError, HostKeyError, SeveralErrors
+from clusterctl.errors import ConnectError, HostKeyError
 from clusterctl.model.inventory import Host, Inventory
+from clusterctl.remote.ahead import begin
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.login import Login
 
-_AT_ONCE = 100
+_AT_ONCE = 64
 _TRY_EVERY = 2.0
 
 
@@ -24,36 +27,32 @@ class Fleet:
         self.login = login or Login(inventory.ssh)
         self.bastions = Bastions(self.login)
         self._connections: dict[str, Connection] = {}
+        self._begun: dict[str, Future[Connection]] = {}
         self._lock = threading.Lock()
+
+    def begin(self, hosts: Iterable[Host]) -> dict[str, Future[Connection]]:
+        """Begin to connect to the first 64 of ``hosts``, and return what will come of it by their names.
+
+        Whoever asks for such a connection first waits for it, and gets its error.
+        """
+        first = islice(hosts, _AT_ONCE)
+        begun = {host.name: begin(partial(self._open, host), f"connect {host.name}") for host in first}
+        self._begun |= begun
+        # All these threads need it next. Their import would compete with those that the caller has in the meantime.
+        import paramiko  # noqa: F401
+
+        return begun
 
     def connection(self, host: Host) -> Connection:
         """The connection to ``host``, open. Raises ConnectError."""
+        with self._lock:
+            begun = self._begun.pop(host.name, None)
+        return begun.result() if begun else self._open(host)
+
+    def _open(self, host: Host) -> Connection:
         connection = self._of(host)
         connection.open()
         return connection
-
-    def connect(self, hosts: Iterable[Host]) -> dict[str, Connection]:
-        """Open the connections to ``hosts`` at once, and return them by the hosts' names.
-
-        Raises the ConnectError of the host that cannot be reached, SeveralErrors when there are several; all
-        others stay open. A problem with our own key is raised once, not once for each host.
-        """
-        hosts = list(hosts)
-        errors: dict[str, ClusterctlError] = {}
-
-        def one(host: Host) -> None:
-            try:
-                self.connection(host)
-            except ClusterctlError as error:
-                errors[host.name] = error
-
-        with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(hosts)) or 1, thread_name_prefix="connect") as pool:
-            list(pool.map(one, hosts))
-        # What is wrong on our side is the same for every host.
-        found = list({str(errors[host.name]): errors[host.name] for host in hosts if host.name in errors}.values())
-        if found:
-            raise found[0] if len(found) == 1 else SeveralErrors(found)
-        return {host.name: self._of(host) for host in hosts}
 
     def reconnect(self, host: Host, deadline: float) -> Connection:
         """Drop the connection to ``host`` and open a new one, trying every 2 seconds for ``deadline`` seconds.
@@ -80,12 +79,15 @@ class Fleet:
                 return connection
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those that are being opened, as soon as they are open."""
         with self._lock:
-            connections = list(self._connections.values())
-            self._connections.clear()
-        for connection in connections:
-            connection.close()
+            begun, connections = self._begun, self._connections
+            self._begun, self._connections = {}, {}
+        for attempt in begun.values():
+            attempt.add_done_callback(_close)
+        for name, connection in connections.items():
+            if name not in begun:
+                connection.close()
         self.bastions.close()
 
     def __enter__(self) -> "Fleet":
@@ -99,3 +101,8 @@ class Fleet:
     def _of(self, host: Host) -> Connection:
         with self._lock:
             return self._connections.setdefault(host.name, Connection(host, self.login, self.bastions))
+
+
+def _close(attempt: Future[Connection]) -> None:
+    if attempt.exception() is None:
+        attempt.result().close()

@@ -1,7 +1,7 @@
 """A new SSH session: check the host key, log in; and what each failure means.
 
-Fabric and paramiko hide behind this file. What differs from their defaults, on purpose: host keys are checked, we
-read configuration files ourselves, the socket is ours.
+What differs from paramiko's defaults, on purpose: host keys are checked, we read configuration files ourselves, the
+socket is ours.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ from clusterctl.remote.way import Way
 from clusterctl.remote.wire import Passage, Wire
 
 if TYPE_CHECKING:
-    import fabric
     from paramiko import PKey, Transport
 
 _BANNER_LINES = 5
@@ -35,12 +34,16 @@ class Session:
     """
 
     def __init__(self, way: Way, login: Login, wire: Wire | Passage) -> None:
+        from paramiko import SSHClient
+
         self._way = way
         self._login = login
+        self._client = SSHClient()
         transports: list[Transport] = []
         try:
-            self._fabric = self._log_in(wire, transports)
+            self._log_in(wire, transports)
         except BaseException:
+            self._client.close()  # And its way to the agent.
             abandon(transports[0] if transports else None, wire)
             raise
         self.transport: Transport = transports[0]
@@ -53,48 +56,39 @@ class Session:
 
     def close(self) -> None:
         """End the session."""
-        self._fabric.client.close()
+        self._client.close()
 
-    def _log_in(self, wire: Wire | Passage, transports: "list[Transport]") -> "fabric.Connection":
+    def _log_in(self, wire: Wire | Passage, transports: "list[Transport]") -> None:
+        from paramiko import SSHException
+
         hosts = self._login.known_hosts
         known = hosts.lookup(self._way.address, self._way.port)
         key = self._login.key(self._way.key)
         gate = _Gate(self._way.name, wire.place, hosts, known, transports)
 
-        import fabric
-        from paramiko import SSHException
-
         def make(sock: Wire | Passage, **_: object) -> "Transport":
             transports.append(new_transport(sock, known))
             return transports[0]
 
-        session = fabric.Connection(
-            self._way.address,
-            user=self._way.user,
-            port=self._way.port,
-            config=fabric.Config(lazy=True),  # No fabric.yml; the way says what ~/.ssh/config does.
-            connect_kwargs={
-                "sock": wire,
-                "transport_factory": make,
-                "pkey": key,
-                "allow_agent": self._login.agent,
-                "look_for_keys": False,
-                "banner_timeout": TIMEOUT,
-                "auth_timeout": LOGIN_TIMEOUT,
-                "channel_timeout": LOGIN_TIMEOUT,
-            },
-        )
-        session.client.set_missing_host_key_policy(gate)
+        self._client.set_missing_host_key_policy(gate)  # type: ignore[arg-type]  # It has the one method.
         try:
-            session.open()
+            self._client.connect(
+                self._way.address,
+                port=self._way.port,
+                username=self._way.user,
+                sock=wire,  # type: ignore[arg-type]  # It reads and writes like a socket.
+                transport_factory=make,  # type: ignore[arg-type]  # What it is given is the wire.
+                pkey=key,
+                allow_agent=self._login.agent,
+                look_for_keys=False,
+                banner_timeout=TIMEOUT,
+                auth_timeout=LOGIN_TIMEOUT,
+                channel_timeout=LOGIN_TIMEOUT,
+            )
         except (SSHException, EOFError, OSError) as error:
             if gate.passed:
                 raise self._rejected(key, error, transports[0].get_banner()) from error
             raise no_handshake(self._way.name, wire, error) from error
-        finally:
-            if not session.is_connected:
-                session.client.close()  # And its way to the agent.
-        return session
 
     def _rejected(self, key: "PKey | None", error: Exception, banner: bytes | None) -> ConnectError:
         """The error of a host that does not let us in. Its banner may say why; often it greets everybody."""

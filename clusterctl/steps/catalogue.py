@@ -1,7 +1,5 @@
-"""Every step there is, by name, and what the probe has to read for them."""
+"""Every step there is."""
 
-from clusterctl.model.inventory import Inventory
-from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.steps import (
     api_server,
     control_plane,
@@ -21,17 +19,14 @@ from clusterctl.steps import (
     preflight_identity,
     preflight_network,
     reboot,
-    repository,
     runtime,
     runtime_images,
-    runtime_registries,
     upgrade,
     upgrade_look,
     upgrade_look_etcd,
     upgrade_look_settings,
     upgrade_node,
     upgrade_snapshot,
-    upgrading,
     workers,
     workers_replace,
 )
@@ -153,65 +148,3 @@ CATALOGUE: tuple[Step, ...] = (
     os_update.Restart(),
     os_update.Uncordon(),
 )
-
-
-def probe_values(inventory: Inventory) -> dict[str, object]:
-    """The values of ``templates/facts.sh.j2``: what the steps of this catalogue look at on a host."""
-    cluster = inventory.cluster
-    return {
-        "kubernetes": cluster.kubernetes,
-        "images": cluster.sources.images,
-        "repository": preflight.repository(cluster.sources.packages, cluster.minor),
-        "modules": os.MODULES,
-        "sysctls": os.sysctls(inventory.cluster),
-        "files": (
-            *os.FILES,
-            packages.SOURCE,
-            os_proxy.APT,
-            runtime.SOURCE,
-            runtime.CONFIG,
-            runtime.PROXY,
-            *(runtime_registries.ca_file(name) for name in cluster.sources.registries),
-            preflight.CA_CERT,
-            kubeadm.AUDIT_POLICY,
-            upgrade_snapshot.RECORD,
-            upgrading.MARK,
-            os_update.UPGRADABLE,
-            # Such files of other people may hold passwords.
-            *(endpoint.CONFIGS if cluster.virtual_ip else ()),
-        ),
-        "registries": tuple(runtime_registries.hosts_file(name) for name in cluster.sources.registries),
-        "certs": runtime_registries.CERTS,
-        "secrets": (kubeadm.ENCRYPTION,),
-        "kubelet_conf": preflight.KUBELET_CONF,
-        "kubelet_environment": upgrade_look_settings.KUBELET_ENVIRONMENT,
-        "environment": tuple(os_proxy.environment(cluster).items()),
-        "paths": (
-            ADMIN_CONF,
-            preflight.KUBELET_CONF,
-            preflight.BOOTSTRAP_CONF,
-            preflight.ETCD_DATA,
-            packages.KEYRING,
-            runtime.KEYRING,
-            os_update.RESTART_REQUIRED,
-            *control_plane.MANIFESTS,
-            upgrading.fitting(cluster.kubernetes),
-            upgrade_node.BACKUPS,
-            workers_replace.RESETTING,
-        ),
-        "packages": (*packages.KUBERNETES, *repository.TOOLS, *endpoint.PACKAGES),
-        "services": (
-            runtime.SERVICE,
-            packages.KUBELET_SERVICE,
-            os.SWAP_TARGET,
-            *os.ZRAM_SERVICES,
-            *preflight_identity.TIME_SERVICES,
-            preflight.DOCKER,
-            endpoint.HAPROXY_SERVICE,
-            endpoint.KEEPALIVED_SERVICE,
-        ),
-        "ports": preflight.ports(cluster),
-        "haproxy_socket": endpoint.HAPROXY_SOCKET,
-        "disks": tuple(dict.fromkeys((*preflight_identity.DISKS, *upgrade_look.DISKS))),
-        "etcd": upgrade_snapshot.etcd_url(cluster),
-    }

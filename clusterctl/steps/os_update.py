@@ -4,10 +4,9 @@ from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
 from clusterctl.render import Script, script
 from clusterctl.steps import draining, endpoint_rotation, os_proxy
+from clusterctl.steps.places import RESTART_REQUIRED, UPGRADABLE
 from clusterctl.steps.step import ScriptStep
 
-UPGRADABLE = "/var/lib/clusterctl/upgradable"
-RESTART_REQUIRED = "/run/reboot-required"
 # How old, in seconds, the lists of packages may be.
 _FRESH = 3600.0
 _SHOWN = 5

@@ -12,13 +12,13 @@ from clusterctl.model.versions import at_least, minor
 from clusterctl.render import Script, script
 from clusterctl.steps import os_proxy, packages
 from clusterctl.steps.kubeadm import PATCHES
+from clusterctl.steps.places import UPGRADED
 from clusterctl.steps.preflight import repository_url
 from clusterctl.steps.repository import add
 from clusterctl.steps.step import File, ScriptStep, Step, Tools
 from clusterctl.steps.trouble import next_step
 from clusterctl.steps.upgrading import (
     COMPONENTS,
-    MARK,
     cluster_version,
     component_versions,
     installed,
@@ -106,7 +106,7 @@ class _Kubeadm(ScriptStep):
             version=cluster.kubernetes,
             options=(options if cluster.ignore_preflight_errors else [])
             + ([f"--patches={PATCHES}"] if cluster.patches else []),
-            mark=MARK,
+            mark=UPGRADED,
         )
 
     def apply(self, situation: Situation, tools: Tools) -> None:

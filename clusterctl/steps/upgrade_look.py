@@ -11,18 +11,13 @@ from clusterctl.model.verdict import Blocked, Satisfied, Unknown, Verdict
 from clusterctl.model.versions import at_least, image_version, minor, minor_text, parse
 from clusterctl.steps.control_plane import STATIC_PODS
 from clusterctl.steps.finding import Finding, is_node, package_trouble, shortages
+from clusterctl.steps.places import ETCD_COPIES, ROOM
 
 # How many minors a kubelet may be older than its API server, by Kubernetes' version skew policy.
 _SKEW = 3
 _MASTER = "node-role.kubernetes.io/master"
 _CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
 _NO_PODS = (":NoSchedule", ":NoExecute")
-
-# MiB that the new version takes: images, packages. What etcd's size adds is _ETCD_COPIES.
-_ROOM = {"/var/lib/containerd": 1024, "/usr": 512}
-# What is copied there for a while: by kubeadm, by us, and by us on the way there. MiB besides.
-_ETCD_COPIES = {"/etc/kubernetes": 256, "/var/lib/clusterctl": 256, "/var/lib/etcd": 256}
-DISKS = (*_ROOM, *_ETCD_COPIES)
 
 
 class Versions(Finding):
@@ -186,10 +181,10 @@ class DiskSpace(Finding):
         outlook, disks = situation.facts.outlook, situation.facts.disks
         if outlook is None:
             return AT_TARGET
-        wanted = dict(_ROOM)
+        wanted = dict(ROOM)
         if situation.host.role == "control-plane":
             size = outlook.etcd.size >> 20 if outlook.etcd else 0
-            wanted |= {path: size + spare for path, spare in _ETCD_COPIES.items()}
+            wanted |= {path: size + spare for path, spare in ETCD_COPIES.items()}
         if short := shortages(wanted, disks):
             return Blocked("; ".join(short), "make room: df -h; sudo du -xhd1 /var | sort -h; sudo apt-get clean")
         return Satisfied(f"{min((disks[path].free_mib for path in wanted if path in disks), default=0)} MiB free")

@@ -11,9 +11,8 @@ from clusterctl.model.verdict import Blocked, Satisfied, Unknown, Verdict
 from clusterctl.model.versions import minor
 from clusterctl.steps.finding import Finding
 from clusterctl.steps.network import CALICO_NODE, FLANNEL
+from clusterctl.steps.places import KUBELET_ENVIRONMENT
 from clusterctl.steps.upgrade_look import AT_TARGET
-
-KUBELET_ENVIRONMENT = ("/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet")
 
 _DAY = 86400.0
 _AUTHORITIES = (

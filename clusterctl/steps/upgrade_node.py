@@ -7,10 +7,10 @@ from clusterctl.render import Script, script
 from clusterctl.steps import draining, os_proxy
 from clusterctl.steps.endpoint_rotation import rotates
 from clusterctl.steps.packages import KUBELET_SERVICE
+from clusterctl.steps.places import KUBEADM_BACKUPS, fitting
 from clusterctl.steps.step import ScriptStep, Step, Tools
 from clusterctl.steps.upgrading import (
     component_versions,
-    fitting,
     interrupted,
     kubelet_done,
     lagging_pods,
@@ -23,7 +23,6 @@ _PACKAGES = ("kubelet", "kubectl")
 # kubeadm and whoever set this host up tell the kubelet here what to do.
 _FLAGS = ("/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet")
 _CONFIG = "/var/lib/kubelet/config.yaml"
-BACKUPS = "/etc/kubernetes/tmp"
 
 
 class SoftTaint(Step):
@@ -173,13 +172,13 @@ class Leftovers(ScriptStep):
 
     def check(self, situation: Situation) -> Verdict:
         """The folder that kubeadm copies to."""
-        if BACKUPS in situation.facts.paths:
-            return Needed(f"{BACKUPS} holds copies of etcd and the manifests")
+        if KUBEADM_BACKUPS in situation.facts.paths:
+            return Needed(f"{KUBEADM_BACKUPS} holds copies of etcd and the manifests")
         return Satisfied("there are none")
 
     def script(self, situation: Situation) -> Script:
         """Remove what kubeadm made there."""
-        return script(self.name, folder=BACKUPS)
+        return script(self.name, folder=KUBEADM_BACKUPS)
 
 
 def _through(situation: Situation) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 from clusterctl import render
 from clusterctl.errors import CommandFailed
 from clusterctl.model.facts import HostFacts
-from clusterctl.model.inventory import Cluster
 from clusterctl.model.situation import Situation, node_address, node_name
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Verdict
 from clusterctl.model.versions import at_least, image_version
 from clusterctl.render import Script, script
+from clusterctl.steps.places import BACKUP_RECORD, etcd_url
 from clusterctl.steps.step import Saved, Step, Tools
 
-RECORD = "/var/lib/clusterctl/backup.json"
 FOLDER = "/var/lib/clusterctl/backup"
 SNAPSHOT, SETTINGS = "etcd.db", "etc-kubernetes.tar"
 # MiB that a snapshot leaves free on the file systems that it goes through.
@@ -99,21 +98,16 @@ class Snapshot(Step):
 def kept_script(record: Record) -> Script:
     """Note on the host what is kept elsewhere, and delete the host's copy."""
     content = json.dumps(asdict(record)) + "\n"
-    return script("upgrade/snapshot-kept", record=RECORD, content=content, folder=FOLDER)
+    return script("upgrade/snapshot-kept", record=BACKUP_RECORD, content=content, folder=FOLDER)
 
 
 def read_record(facts: HostFacts) -> Record | None:
     """The record on a host, None when there is none that can be read."""
     try:
-        data = json.loads(facts.file(RECORD) or "")
+        data = json.loads(facts.file(BACKUP_RECORD) or "")
         return Record(**{name: data[name] for name in (field.name for field in fields(Record))})
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def etcd_url(cluster: Cluster) -> str:
-    """Where the etcd of a control plane listens for its own host, by kubeadm's rule."""
-    return f"https://{'[::1]' if ':' in cluster.service_cidr else '127.0.0.1'}:2379"
 
 
 def restore_text(situation: Situation, stamp: str, status: Mapping[str, Any]) -> str:

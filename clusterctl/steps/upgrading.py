@@ -6,16 +6,10 @@ from clusterctl.model.verdict import Blocked
 from clusterctl.model.versions import at_least, image_version, minor
 from clusterctl.steps.control_plane import STATIC_PODS
 from clusterctl.steps.finding import package_trouble
+from clusterctl.steps.places import UPGRADED
 
-# What kubeadm brought this host to; its script writes it after kubeadm, and `kubeadm reset` deletes it.
-MARK = "/var/lib/kubelet/clusterctl-upgraded"
 # Those of the static pods whose version is the cluster's; etcd has one of its own.
 COMPONENTS = tuple(name for name in STATIC_PODS if name != "etcd")
-
-
-def fitting(version: str) -> str:
-    """The file that says that the kubelet of ``version`` knows this host's settings; it is gone at a reboot."""
-    return f"/run/clusterctl/kubelet-{version}-fits"
 
 
 def component_versions(facts: HostFacts) -> tuple[str, ...]:
@@ -31,7 +25,7 @@ def installed(facts: HostFacts, package: str) -> str:
 
 def level(facts: HostFacts) -> str:
     """The version that kubeadm brought the host to: the newer one of its mark and of the kubelet's package."""
-    mark, kubelet = (facts.file(MARK) or "").strip(), installed(facts, "kubelet")
+    mark, kubelet = (facts.file(UPGRADED) or "").strip(), installed(facts, "kubelet")
     return mark if mark and not at_least(kubelet, mark) else kubelet
 
 

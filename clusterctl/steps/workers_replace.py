@@ -13,11 +13,11 @@ from clusterctl.render import Script, script
 from clusterctl.steps import draining
 from clusterctl.steps.drain import BeforeDrain, blocked
 from clusterctl.steps.finding import KUBELET_CONF, Finding
+from clusterctl.steps.places import RESETTING
 from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, authority
 from clusterctl.steps.step import ScriptStep, Step, Tools
 
 # There while a host is being made clean: kubeadm deletes early what would tell that it was a node.
-RESETTING = "/var/lib/clusterctl/resetting"
 _DELETES = (
     "deletes this host's containers, /var/lib/kubelet, what kubeadm made in /etc/kubernetes, and the pod network's "
     "files, interfaces and rules"

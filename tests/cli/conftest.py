@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from clusterctl.cli import cli, session
+from clusterctl.cli import cli, opening, session
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused
 from clusterctl.kube.verify import Check, VerifyResult
 from clusterctl.model.facts import ClusterFacts, HostFacts
@@ -241,11 +241,11 @@ def machines(world: World, monkeypatch: pytest.MonkeyPatch) -> FakeMachines:
     """The fakes behind every session, on a clock that does not wait."""
     fakes = FakeMachines(world)
 
-    def make_world(inventory: Inventory, sudo_password: Secret | None) -> FakeMachines:
+    def make_world(inventory: Inventory, sudo_password: Secret | None, begin: opening.Begin | None) -> FakeMachines:
         fakes.sudo_password = sudo_password
         return fakes
 
-    monkeypatch.setattr(session, "make_world", make_world)
+    monkeypatch.setattr(opening, "make_world", make_world)
     monkeypatch.setattr(session, "SystemClock", FakeClock)
     return fakes
 

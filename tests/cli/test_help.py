@@ -13,7 +13,7 @@ from clusterctl.cli import COMMANDS, cli
 from clusterctl.cli.reference import reference
 from tests.cli.conftest import Call
 
-HEAVY = ("fabric", "paramiko", "kubernetes", "pydantic", "jinja2", "rich", "yaml", "cryptography", "platformdirs")
+HEAVY = ("paramiko", "kubernetes", "pydantic", "jinja2", "rich", "yaml", "cryptography", "platformdirs")
 
 
 def every_command() -> Iterator[tuple[str, ...]]:
@@ -81,6 +81,17 @@ def test_nothing_heavy_is_imported_for_the_help(option: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "plan"])
+def test_what_looks_at_every_node_connects_before_it_imports(command: str) -> None:
+    """Steps, engine and reports are imported while the hosts answer."""
+    late = ("clusterctl.steps", "clusterctl.engine", "clusterctl.report", "jinja2", "paramiko")
+    code = f"import sys, clusterctl.cli.{command}; print([name for name in {late!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
 
 
 def test_an_unknown_command_is_a_usage_error(call: Call) -> None:

@@ -19,7 +19,7 @@ from clusterctl.model.situation import Situation
 from clusterctl.model.versions import at_least, image_version, minor
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.upgrade_snapshot import RECORD
+from clusterctl.steps.places import BACKUP_RECORD
 from tests.builders import VIRTUAL, make_inventory
 from tests.simulation import COMES_BACK, FAULTS, Fault, Killed, World, run
 
@@ -134,7 +134,7 @@ def state(world: World) -> object:
             facts,
             boot_id="",
             paths=frozenset(path for path in facts.paths if not path.startswith("/run/")),
-            files={path: file for path, file in facts.files.items() if not path.startswith(("/run/", RECORD))},
+            files={path: file for path, file in facts.files.items() if not path.startswith(("/run/", BACKUP_RECORD))},
         )
         for name, facts in world.hosts.items()
     }

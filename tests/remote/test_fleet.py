@@ -1,14 +1,17 @@
 """Many hosts at once, and one that comes back."""
 
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from clusterctl.errors import ConnectError, HostKeyError, SeveralErrors
+from clusterctl.errors import ConnectError, HostKeyError
 from clusterctl.remote import fleet as fleet_module
+from clusterctl.remote.connection import Connection
 from clusterctl.remote.fleet import Fleet
 from clusterctl.render import Script
 from tests.remote.conftest import Sshd, keygen, public_key, wait_until
@@ -26,48 +29,89 @@ def servers(make_sshd: MakeSshd) -> list[Sshd]:
     return servers
 
 
-def test_connect_opens_all_hosts_once(servers: list[Sshd], make_fleet: MakeFleet) -> None:
-    """By their names; a second call finds them open."""
+def connect(fleet: Fleet) -> list[Connection]:
+    """Connect to all hosts at once."""
+    fleet.begin(fleet.inventory.hosts)
+    return [fleet.connection(host) for host in fleet.inventory.hosts]
+
+
+def test_what_was_begun_is_opened_once(servers: list[Sshd], make_fleet: MakeFleet) -> None:
+    """Whoever asks for it gets it, however often."""
     fleet = make_fleet(*servers)
 
-    first = fleet.connect(fleet.inventory.hosts)
-    second = fleet.connect(fleet.inventory.hosts)
+    first = connect(fleet)
 
-    assert list(first) == ["h1", "h2", "h3"]
-    assert first == second
-    assert all(connection.alive for connection in first.values())
+    assert first == [fleet.connection(host) for host in fleet.inventory.hosts]
+    assert all(connection.alive for connection in first)
     assert [len(server.sessions()) for server in servers] == [1, 1, 1]
 
 
-def test_connect_tells_all_hosts_that_cannot_be_reached(servers: list[Sshd], make_fleet: MakeFleet) -> None:
-    """And keeps the others."""
+def test_not_too_many_are_begun_at_once(
+    servers: list[Sshd], make_fleet: MakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are connected to when they are asked for."""
+    monkeypatch.setattr(fleet_module, "_AT_ONCE", 2)
     fleet = make_fleet(*servers)
-    servers[0].stop()
-    servers[2].stop()
 
-    with pytest.raises(SeveralErrors) as caught:
-        fleet.connect(fleet.inventory.hosts)
-
-    assert [error.what.partition(":")[0] for error in caught.value.errors] == ["h1", "h3"]
-    assert caught.value.exit_code == ConnectError.exit_code
-    assert fleet.connection(fleet.inventory.hosts[1]).alive
+    assert list(fleet.begin(fleet.inventory.hosts)) == ["h1", "h2"]
+    assert fleet.connection(fleet.inventory.hosts[2]).alive
 
 
-def test_connect_raises_the_one_error_itself(servers: list[Sshd], make_fleet: MakeFleet) -> None:
-    """One host needs no list."""
+def test_what_was_begun_in_vain_is_told_once_and_tried_again_when_it_is_asked_for(
+    servers: list[Sshd], make_fleet: MakeFleet
+) -> None:
+    """The first who asks gets the error of the attempt that there was; the other hosts stay."""
     fleet = make_fleet(*servers)
     servers[1].stop()
 
+    begun = fleet.begin(fleet.inventory.hosts)
+    wait_until(begun["h2"].done)
+    servers[1].start()
+
     with pytest.raises(ConnectError, match="h2: "):
-        fleet.connect(fleet.inventory.hosts)
+        fleet.connection(fleet.inventory.hosts[1])
+    assert all(fleet.connection(host).alive for host in fleet.inventory.hosts)
 
 
-def test_our_own_missing_key_is_told_once(servers: list[Sshd], make_fleet: MakeFleet) -> None:
-    """It is no host's fault."""
+def test_our_own_missing_key_is_told_of_every_host_in_the_same_words(
+    servers: list[Sshd], make_fleet: MakeFleet
+) -> None:
+    """It is no host's fault; so it can be told once."""
     fleet = make_fleet(*servers, key=servers[0].folder / "none")
 
-    with pytest.raises(ConnectError, match="there is no private key"):
-        fleet.connect(fleet.inventory.hosts)
+    begun = fleet.begin(fleet.inventory.hosts)
+
+    assert len({str(attempt.exception()) for attempt in begun.values()}) == 1
+    assert "there is no private key" in str(begun["h1"].exception())
+
+
+def test_closing_does_not_wait_for_a_host_that_is_silent(make_sshd: MakeSshd, make_fleet: MakeFleet) -> None:
+    """Its connection is closed as soon as it is open."""
+    server = make_sshd()
+    with socket.create_server((server.address, server.port)) as silent:
+        fleet = make_fleet(server)
+        (begun,) = fleet.begin(fleet.inventory.hosts).values()
+        caller, _ = silent.accept()
+
+        fleet.close()
+
+        assert not begun.done()
+    server.start()
+    with caller, socket.create_connection((server.address, server.port)) as answering:
+        threads = [threading.Thread(target=pass_on, args=pair) for pair in ((caller, answering), (answering, caller))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not begun.result().alive
+
+
+def pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Send what comes from one side to the other, until that side closes."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def test_many_threads_share_one_connection(sshd: Sshd, make_fleet: MakeFleet) -> None:
@@ -90,9 +134,9 @@ def test_closing_leaves_no_connection_and_no_thread(servers: list[Sshd], make_fl
     """As the end of a with block does."""
     before = threading.active_count()
     with make_fleet(*servers) as fleet:
-        connections = fleet.connect(fleet.inventory.hosts)
+        connections = connect(fleet)
 
-    assert not any(connection.alive for connection in connections.values())
+    assert not any(connection.alive for connection in connections)
     wait_until(lambda: threading.active_count() <= before)
     for server in servers:
         wait_until(lambda server=server: not server.sessions())  # type: ignore[misc]
@@ -156,11 +200,18 @@ def test_reconnect_does_not_wait_for_a_changed_key(sshd: Sshd, make_fleet: MakeF
 
 def test_importing_the_package_imports_no_ssh_library() -> None:
     """``clusterctl --help`` does not pay for them."""
+    assert imported("clusterctl.remote.fleet, clusterctl.remote.tunnel, clusterctl.remote.probe") == "[]\n"
+
+
+def test_paramiko_comes_without_invoke() -> None:
+    """It takes half as long as the rest of paramiko, and hardly anybody needs it."""
+    assert imported("clusterctl.remote.fleet, paramiko") == "['paramiko', 'cryptography']\n"
+
+
+def imported(modules: str) -> str:
+    """Which libraries a process has that imports ``modules``."""
     code = (
-        "import sys, clusterctl.remote.fleet, clusterctl.remote.tunnel, clusterctl.remote.probe; "
-        "print([name for name in ('paramiko', 'fabric', 'invoke', 'cryptography') if name in sys.modules])"
+        f"import sys, {modules}; "
+        "print([name for name in ('paramiko', 'invoke.context', 'cryptography', 'jinja2') if name in sys.modules])"
     )
-
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert loaded.stdout == "[]\n"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -1,5 +1,7 @@
 """Where a login leads and as whom: the inventory first, then OpenSSH's configuration, then what is usual."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,31 @@ def test_where_an_address_leads(
 
     assert (found.address, found.port) == (place, port)
     assert [(each.address, each.port) for each in found.bastions] == bastions
+
+
+def test_a_command_may_decide(tmp_path: Path) -> None:
+    """``Match exec``, for which paramiko loads invoke; in a process of its own, for invoke leaves pipes open."""
+    path = tmp_path / "config"
+    path.write_text('Match exec "test %n = a"\n  Port 2201\nMatch exec "echo no; exit 1"\n  User nobody\n')
+    code = f"""
+import sys
+from pathlib import Path
+from clusterctl.model.inventory import Host, Ssh
+from clusterctl.remote.way import Ways
+import paramiko
+
+assert "invoke.context" not in sys.modules
+ways = Ways(Ssh(config=Path({str(path)!r})))
+for name in "ab":
+    way = ways.to(Host(name=name, address=name, role="worker"))
+    print(way.port, way.user)
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split() == ["2201", "root", "22", "root"]
 
 
 @pytest.mark.parametrize(

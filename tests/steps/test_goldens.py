@@ -16,8 +16,9 @@ from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, reader, survey
 from clusterctl.steps import surveying, upgrade_snapshot
-from clusterctl.steps.catalogue import CATALOGUE, probe_values
+from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.kubeadm import ENCRYPTION
+from clusterctl.steps.probed import probe_values
 from clusterctl.steps.step import Step
 from tests.builders import PATCHES, PAUSE, SOURCES, SWITCHES, VIRTUAL, make_facts, make_inventory, make_situation
 

@@ -9,7 +9,7 @@ from clusterctl.model.drain import SOFT_TAINT
 from clusterctl.model.facts import ClusterFacts, Cordon, FileFact
 from clusterctl.model.pods import Pods
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import nodes_drain, os_update, reboot
+from clusterctl.steps import nodes_drain, os_update, places, reboot
 from clusterctl.steps.step import Step
 from tests.builders import VIRTUAL, make_node, make_pod, make_situation
 
@@ -25,12 +25,12 @@ def api(**changes: Any) -> ClusterFacts:
 
 def listed(*packages: str, read: float = 0.0) -> dict[str, Any]:
     """Facts of a host whose lists were read at ``read`` of its clock, and that can upgrade these packages."""
-    return {"files": {os_update.UPGRADABLE: FileFact("\n".join([f"{read:.0f}", *packages, ""]), "644")}}
+    return {"files": {places.UPGRADABLE: FileFact("\n".join([f"{read:.0f}", *packages, ""]), "644")}}
 
 
 FREE, CORDONED = api(), api(unschedulable=True, cordoned=MINE)
 FOREIGN = api(unschedulable=True)
-RESTART = {"paths": frozenset({os_update.RESTART_REQUIRED})}
+RESTART = {"paths": frozenset({places.RESTART_REQUIRED})}
 NEWS, NO_NEWS = listed("libc6", "linux-image-amd64"), listed()
 around, since = reboot.Drain().beside([reboot.Restart(HERE)]), reboot.Drain().beside([reboot.Restart(SINCE)])
 back, too_early = reboot.Uncordon().beside([reboot.Restart(SINCE)]), reboot.Uncordon().beside([reboot.Restart(HERE)])

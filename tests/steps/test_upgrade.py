@@ -15,7 +15,7 @@ from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.render import Script
-from clusterctl.steps import packages, preflight, upgrade, upgrade_look, upgrade_node, upgrading
+from clusterctl.steps import packages, places, preflight, upgrade, upgrade_look, upgrade_node, upgrading
 from clusterctl.steps.step import Step, Tools
 from tests.builders import make_facts, make_inventory, make_node
 
@@ -46,7 +46,7 @@ def source(minor: str) -> dict[str, FileFact]:
 
 def mark(version: str) -> dict[str, FileFact]:
     """What kubeadm's script leaves."""
-    return {upgrading.MARK: FileFact(version, "644")}
+    return {places.UPGRADED: FileFact(version, "644")}
 
 
 def host(name: str, version: str = OLD, **changes: Any) -> HostFacts:
@@ -97,7 +97,7 @@ SILENT = replace(at("cp1"), api=None, api_problem="it does not answer", pods=Non
 SILENT_W1 = replace(at("w1"), api=None, api_problem="it does not answer", pods=None)
 NEW_PLANES = {name: host(name, NEW) for name in ("cp1", "cp2")}
 APPLIED = host("cp1", static_pods=images(NEW), files=source("1.36") | mark(NEW))
-FITS = frozenset({upgrading.fitting(NEW)})
+FITS = frozenset({places.fitting(NEW)})
 HALF: dict[str, Any] = {
     "packages": installed(OLD) | installed(NEW, "kubeadm", intact=False),
     "dpkg_problem": "kubeadm is unpacked",
@@ -256,7 +256,7 @@ CASES: list[tuple[Step, Situation, type, str]] = [
     (upgrade_node.Leftovers(), at("cp1"), Satisfied, "none"),
     (
         upgrade_node.Leftovers(),
-        at("cp1", host("cp1", paths=frozenset({upgrade_node.BACKUPS}))),
+        at("cp1", host("cp1", paths=frozenset({places.KUBEADM_BACKUPS}))),
         Needed,
         "copies of etcd",
     ),

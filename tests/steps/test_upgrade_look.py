@@ -21,7 +21,7 @@ from clusterctl.model.inventory import Inventory
 from clusterctl.model.outlook import DeprecatedApi, EtcdStatus, Outlook
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Unknown
-from clusterctl.steps import upgrade_look, upgrade_look_etcd, upgrade_look_settings
+from clusterctl.steps import places, upgrade_look, upgrade_look_etcd, upgrade_look_settings
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.control_plane import STATIC_PODS
 from clusterctl.steps.finding import Finding
@@ -37,7 +37,7 @@ DER = base64.b64encode(certificate().public_bytes(serialization.Encoding.DER)).d
 DAY = 86400.0
 MEMBERS = tuple(EtcdMember(f"{number}", f"cp{number}", (f"192.0.2.1{number}",)) for number in (1, 2, 3))
 ETCD = EtcdStatus("3.6.6", 2 << 20, "1")
-ROOM = {path: Disk(50_000, 100_000, "/") for path in upgrade_look.DISKS}
+ROOM = {path: Disk(50_000, 100_000, "/") for path in (*places.ROOM, *places.ETCD_COPIES)}
 MASTER = "node-role.kubernetes.io/master"
 CORDON = Cordon("op@desk", "2027-01-15T08:00:00Z", unschedulable=False)
 

@@ -13,8 +13,9 @@ from clusterctl.model.facts import FileFact
 from clusterctl.model.verdict import Blocked, Needed, Satisfied
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
+from clusterctl.steps.places import BACKUP_RECORD, etcd_url
 from clusterctl.steps.step import Step
-from clusterctl.steps.upgrade_snapshot import RECORD, SETTINGS, SNAPSHOT, Snapshot, etcd_url, restore_text
+from clusterctl.steps.upgrade_snapshot import SETTINGS, SNAPSHOT, Snapshot, restore_text
 from tests.builders import VIRTUAL, make_inventory, make_situation
 from tests.simulation import FAULTS, SAVED, Fault, Killed, World, run
 
@@ -38,7 +39,7 @@ def record(**changes: Any) -> dict[str, FileFact]:
         "sha256": "aaaa",
         "kept": "op@desk:/backups/x",
     }
-    return {RECORD: FileFact(json.dumps({**data, **changes}), "600")}
+    return {BACKUP_RECORD: FileFact(json.dumps({**data, **changes}), "600")}
 
 
 CASES: list[tuple[Step, dict[str, Any], type, str]] = [
@@ -47,8 +48,8 @@ CASES: list[tuple[Step, dict[str, Any], type, str]] = [
     (STEP, {"static_pods": OLD, "files": record()}, Satisfied, "etcd at revision 4711: op@desk:/backups/x"),
     (STEP, {"static_pods": OLD, "files": record(version="1.35.4")}, Needed, "nothing was saved before"),
     (STEP, {"static_pods": OLD, "files": record(at=NOW - 25 * 3600)}, Needed, "20270115T080000Z is older than a day"),
-    (STEP, {"static_pods": OLD, "files": {RECORD: FileFact("{", "600")}}, Needed, "nothing was saved"),
-    (STEP, {"static_pods": OLD, "files": {RECORD: FileFact("[]", "600")}}, Needed, "nothing was saved"),
+    (STEP, {"static_pods": OLD, "files": {BACKUP_RECORD: FileFact("{", "600")}}, Needed, "nothing was saved"),
+    (STEP, {"static_pods": OLD, "files": {BACKUP_RECORD: FileFact("[]", "600")}}, Needed, "nothing was saved"),
     (STEP, {"static_pods": {**OLD, "kube-apiserver": "k/kube-apiserver:v1.36.3"}}, Satisfied, "at 1.36.3 already"),
     (STEP, {"static_pods": {**OLD, "kube-apiserver": "k/kube-apiserver:v1.36.10"}}, Satisfied, "at 1.36.10 already"),
     (STEP, {"static_pods": {**OLD, "kube-apiserver": "k/kube-apiserver@sha256:00"}}, Needed, "nothing was saved"),
@@ -85,12 +86,12 @@ def test_what_is_kept_and_what_is_left() -> None:
     assert kept.keys() == {SNAPSHOT, SETTINGS, "RESTORE.md"}
     assert (kept[SNAPSHOT], kept[SETTINGS]) == ("aaaa", "bbbb")
     assert not world.saved
-    written = json.loads(world.hosts["cp1"].file(RECORD) or "")
+    written = json.loads(world.hosts["cp1"].file(BACKUP_RECORD) or "")
     assert written["kept"] == f"operator@desk:/backups/{name}"
     assert written | {"kept": "", "stamp": ""} == {
         "version": "1.36.3", "stamp": "", "at": NOW, "revision": 4711, "sha256": "aaaa", "kept": "",
     }  # fmt: skip
-    assert world.hosts["cp1"].files[RECORD].mode == "600"
+    assert world.hosts["cp1"].files[BACKUP_RECORD].mode == "600"
 
 
 def test_it_is_made_once() -> None:
@@ -112,7 +113,7 @@ def test_after_every_fault_a_second_run_has_a_whole_backup(action: int, fault: F
     world.break_at, world.fault = action, fault
     with contextlib.suppress(ClusterctlError, Killed):
         run(SAVE, world)
-    if world.hosts["cp1"].file(RECORD):
+    if world.hosts["cp1"].file(BACKUP_RECORD):
         assert world.kept
     world.break_at = None
     world.reboot("cp1")
@@ -120,7 +121,7 @@ def test_after_every_fault_a_second_run_has_a_whole_backup(action: int, fault: F
     run(SAVE, world)
 
     assert world.kept
-    assert world.hosts["cp1"].file(RECORD)
+    assert world.hosts["cp1"].file(BACKUP_RECORD)
     assert not world.saved
 
 
@@ -136,7 +137,7 @@ def test_a_script_that_does_not_say_what_it_saved_is_an_error(output: str, monke
         run(SAVE, world)
 
     assert not world.kept
-    assert not world.hosts["cp1"].file(RECORD)
+    assert not world.hosts["cp1"].file(BACKUP_RECORD)
 
 
 def test_the_way_back_names_every_control_plane() -> None:

@@ -9,7 +9,7 @@ from clusterctl.model.facts import ClusterFacts, Cordon, FileFact, Route
 from clusterctl.model.pods import Around, Owner, Pods
 from clusterctl.model.situation import ADMIN_CONF, Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain, nodes, preflight, upgrade_node, workers_replace
+from clusterctl.steps import drain, nodes, places, preflight, upgrade_node, workers_replace
 from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, KUBELET_CONF
 from clusterctl.steps.step import Step
 from tests.builders import make_facts, make_inventory, make_node, make_pod
@@ -17,7 +17,7 @@ from tests.builders import make_facts, make_inventory, make_node, make_pod
 MARK = Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False)
 DRAINED: dict[str, Any] = {"unschedulable": True, "cordoned": replace(MARK, drained=True)}
 JOINED = {"paths": frozenset({KUBELET_CONF})}
-HALF = {"paths": frozenset({workers_replace.RESETTING})}
+HALF = {"paths": frozenset({places.RESETTING})}
 OURS, FOREIGN = ({CA_CERT: FileFact(text, "644")} for text in ("CA\n", "another\n"))
 LOCAL = {
     "shop/data": {
