@@ -47,6 +47,8 @@ _CALICO_DIGESTS = {
         "f18e073794207d372606bc3ea6f8fd73972f86d6828f4ba666dfe0d4aa8ab07f",
     )
 }
+# libyaml's, where PyYAML was built with it, is many times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KUBEADM_TAINT = "node-role.kubernetes.io/control-plane"
 
 
@@ -195,7 +197,7 @@ class CalicoNetwork(_Strict):
     registry: Annotated[str, Field(pattern=r"^[^\s/]\S*$"), AfterValidator(_with_slash)] | None = None
     kubelet_volume_plugin_path: Annotated[str, Field(pattern=r"^(None|/\S+)$")] | None = None
     installation: dict[str, Any] = {}
-    manifests: CalicoManifests = CalicoManifests()
+    manifests: CalicoManifests = CalicoManifests.model_construct()
 
     @model_validator(mode="after")
     def _digests_known(self) -> Self:
@@ -260,21 +262,21 @@ class Cluster(_Strict):
     virtual_ip: Annotated[str, AfterValidator(_ip)] | None = None
     pod_cidr: Annotated[str, AfterValidator(_cidr)] = "10.10.0.0/16"
     service_cidr: Annotated[str, AfterValidator(_cidr)] = "10.96.0.0/12"
-    network: Network = CalicoNetwork()
-    sources: Sources = Sources()
+    network: Network = CalicoNetwork.model_construct()
+    sources: Sources = Sources.model_construct()
     proxy: Proxy | None = None
     kubelet: dict[str, Any] = {}
     kube_proxy: dict[str, Any] = {}
-    containerd: Containerd = Containerd()
-    api_server: ApiServer = ApiServer()
-    controller_manager: Component = Component()
-    scheduler: Component = Component()
-    etcd: Component = Component()
+    containerd: Containerd = Containerd.model_construct()
+    api_server: ApiServer = ApiServer.model_construct()
+    controller_manager: Component = Component.model_construct()
+    scheduler: Component = Component.model_construct()
+    etcd: Component = Component.model_construct()
     feature_gates: dict[str, bool] = {}
     patches: Patches = ()
     encryption_at_rest: bool = False
     audit: Audit | None = None
-    drain: DrainOptions = DrainOptions()
+    drain: DrainOptions = DrainOptions.model_construct()
     ignore_preflight_errors: tuple[str, ...] = ()
 
     @property
@@ -321,7 +323,7 @@ class Inventory(_Strict):
     """The whole file: one cluster, how to log in, and its hosts."""
 
     cluster: Cluster
-    ssh: Ssh = Ssh()
+    ssh: Ssh = Ssh.model_construct()
     hosts: tuple[Host, ...]
 
     @property
@@ -402,8 +404,8 @@ def load_inventory(path: Path) -> Inventory:
 def parse_inventory(text: str, source: str = "inventory.yaml") -> Inventory:
     """Read an inventory from ``text``; ``source`` is the file's name in errors. Raises InputError."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=_LOADER)
+        data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe one.
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -92,7 +92,7 @@ class Sources(Strict):
     packages: Address = "https://pkgs.k8s.io"
     # The key that signs the official repositories of all minors (isv:kubernetes OBS Project).
     packages_key_fingerprint: Fingerprint = "DE15B14486CD377B9E876E1A234654DA9A296436"
-    containerd: ContainerdSource = ContainerdSource()
+    containerd: ContainerdSource = ContainerdSource.model_construct()
     images: Annotated[str, Field(min_length=1)] = "registry.k8s.io"
     registries: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?$")], Registry] = {}
 

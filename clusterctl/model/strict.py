@@ -17,7 +17,10 @@ FOLDER = "folder"
 
 
 class Strict(BaseModel):
-    """Unknown keys are mistakes, and nothing changes once it is read."""
+    """Unknown keys are mistakes, and nothing changes once it is read.
+
+    A default that is a model is written ``Model.model_construct()``: its validator would be built while it is imported.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 

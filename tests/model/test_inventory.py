@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from clusterctl.errors import InputError
-from clusterctl.model.inventory import load_inventory, parse_inventory
+from clusterctl.model.inventory import CalicoNetwork, Cluster, Inventory, load_inventory, parse_inventory
+from clusterctl.model.sources import Sources
 from tests.builders import make_inventory
 
 GOOD = """\
@@ -21,6 +23,15 @@ hosts:
   - {name: cp1, address: 192.0.2.11, role: control-plane}
   - {name: w1, address: w1.example.internal, role: worker}
 """
+
+
+@pytest.mark.parametrize("model", [Inventory, Cluster, Sources, CalicoNetwork])
+def test_a_default_is_what_an_empty_mapping_gives(model: type[BaseModel]) -> None:
+    """Models that are defaults are made without their validator."""
+    defaults = [field.default for field in model.model_fields.values() if isinstance(field.default, BaseModel)]
+
+    assert defaults
+    assert [type(default).model_validate({}) for default in defaults] == defaults
 
 
 def test_a_small_inventory_has_the_official_defaults() -> None:
