@@ -78,7 +78,11 @@ class Budgets(BeforeDrain, Finding):
     tries_evictions = True
 
     def find(self, situation: Situation) -> Verdict:
-        """The API server's answers to evictions that are not meant; pods that leave in turns are no hindrance."""
+        """The API server's answers to evictions that are not meant; pods that leave in turns are no hindrance.
+
+        While a node carries clusterctl's mark, pods that an earlier run evicted may be on their way up elsewhere: what
+        may cure itself is a warning then, and `drain/evictable` waits for it.
+        """
         pods = self.pods_to_move(situation)
         if not isinstance(pods, Pods):
             return pods
@@ -86,8 +90,11 @@ class Budgets(BeforeDrain, Finding):
         if options.disable_eviction:
             return Satisfied("pods are deleted, not evicted: no budget is asked (disable_eviction)", warning=True)
         blocks = forecast.blocks(pods, node, options)
-        if blocks:
-            return blocked([block.reason for block in blocks], _remedies(situation, blocks))
+        reasons = [block.reason for block in blocks]
+        if reasons and _drained_before(situation) and all(block.passing for block in blocks):
+            return Satisfied(f"{_several(reasons)}; it is waited for, as a drain has begun already", warning=True)
+        if reasons:
+            return blocked(reasons, _remedies(situation, blocks))
         waits = [str(wait) for wait in forecast.waits(pods, node, options)]
         return Satisfied("; ".join(waits) or f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
@@ -191,6 +198,11 @@ class Evictable(BeforeDrain):
             ways = _ways(_remedies(situation, blocks))
             return Needed(_several([block.reason for block in blocks]), f"{ways}; then run the same command again")
         return Satisfied(f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
+
+
+def _drained_before(situation: Situation) -> bool:
+    """Whether a node carries the mark of a drain that was not given back."""
+    return situation.api is not None and any(node.cordoned for node in situation.api.nodes.values())
 
 
 def _without_a_node(situation: Situation, pods: Pods) -> tuple[Stranded, ...]:

@@ -87,6 +87,20 @@ def test_what_is_in_the_way(step: Step, pods: Pods, extra: str, kind: type, text
         assert verdict.resolution
 
 
+@pytest.mark.parametrize(("pods", "kind"), [(NOT_NOW, Satisfied), (NEVER, Blocked)])
+def test_pods_that_an_interrupted_drain_evicted_may_still_be_on_their_way_up(pods: Pods, kind: type) -> None:
+    """A budget that allows nothing at the moment stops no run that goes on; one that never will, does."""
+    left = make_node("w2", unschedulable=True, cordoned=Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False))
+
+    verdict = drain.Budgets().check(situation(pods, api=replace(OLD, nodes={**OLD.nodes, "w2": left})))
+
+    assert isinstance(verdict, kind)
+    if isinstance(verdict, Satisfied):
+        assert verdict.warning
+        assert "shop/web-2 on w2 is not ready" in verdict.note
+        assert verdict.note.endswith("; it is waited for, as a drain has begun already")
+
+
 @pytest.mark.parametrize(("before", "kind"), [(False, Satisfied), (True, Blocked)])
 def test_a_node_that_a_run_left_cordoned_takes_pods_again(before: bool, kind: type) -> None:
     """It is given back before the next one goes, unless its operator had cordoned it."""
