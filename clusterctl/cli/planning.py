@@ -33,7 +33,7 @@ class Planned:
 def plan_playbook(
     session: Session, name: str, *, limit: Sequence[str], ignore: Sequence[str], output: Path | None
 ) -> Planned:
-    """Plan the playbook at the path ``name``, or our own of that name; what is not ``partial`` in ``Session.plan``.
+    """Plan the playbook at the path ``name``, or our own of that name, for the hosts that can be reached.
 
     Raises InputError, also when the plan could not be saved to ``output``, and what ``Session.plan`` raises.
     """
