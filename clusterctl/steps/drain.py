@@ -91,8 +91,9 @@ class Budgets(BeforeDrain, Finding):
             return Satisfied("pods are deleted, not evicted: no budget is asked (disable_eviction)", warning=True)
         blocks = forecast.blocks(pods, node, options)
         reasons = [block.reason for block in blocks]
-        if reasons and _drained_before(situation) and all(block.passing for block in blocks):
-            return Satisfied(f"{_several(reasons)}; it is waited for, as a drain has begun already", warning=True)
+        if reasons and (left := _cordoned(situation)) and all(block.passing for block in blocks):
+            why = f"it is waited for, as pods that left {', '.join(left)} may be on their way up"
+            return Satisfied(f"{_several(reasons)}; {why}", warning=True)
         if reasons:
             return blocked(reasons, _remedies(situation, blocks))
         waits = [str(wait) for wait in forecast.waits(pods, node, options)]
@@ -200,9 +201,9 @@ class Evictable(BeforeDrain):
         return Satisfied(f"{count(len(forecast.moving(pods, node)), 'pod')} may leave")
 
 
-def _drained_before(situation: Situation) -> bool:
-    """Whether a node carries the mark of a drain that was not given back."""
-    return situation.api is not None and any(node.cordoned for node in situation.api.nodes.values())
+def _cordoned(situation: Situation) -> list[str]:
+    """The nodes that carry clusterctl's mark."""
+    return [node.name for node in situation.api.nodes.values() if node.cordoned] if situation.api else []
 
 
 def _without_a_node(situation: Situation, pods: Pods) -> tuple[Stranded, ...]:

@@ -84,6 +84,14 @@ def test_all_hosts_are_tried(session: Session, machines: FakeMachines) -> None:
     assert machines.connected == ["w1"]
 
 
+def test_what_is_the_same_for_several_hosts_is_told_once(session: Session, machines: FakeMachines) -> None:
+    """A bastion that is off, or our own key; each host has tried for itself."""
+    machines.broken = {name: ConnectError("bastion: it is off") for name in ("w1", "w2", "cp1")}
+
+    with pytest.raises(ConnectError, match="bastion: it is off"):
+        session.connect()
+
+
 def test_a_session_closes_everything(machines: FakeMachines) -> None:
     """Also after an error."""
 

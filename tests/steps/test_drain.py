@@ -98,7 +98,7 @@ def test_pods_that_an_interrupted_drain_evicted_may_still_be_on_their_way_up(pod
     if isinstance(verdict, Satisfied):
         assert verdict.warning
         assert "shop/web-2 on w2 is not ready" in verdict.note
-        assert verdict.note.endswith("; it is waited for, as a drain has begun already")
+        assert verdict.note.endswith("; it is waited for, as pods that left w2 may be on their way up")
 
 
 @pytest.mark.parametrize(("before", "kind"), [(False, Satisfied), (True, Blocked)])
