@@ -11,8 +11,8 @@ from clusterctl.lab.lab import Lab
 from clusterctl.lab.shape import Shape
 from clusterctl.model.inventory import FlannelNetwork, load_inventory
 from clusterctl.render import document
-from clusterctl.steps.runtime import containerd_config
-from clusterctl.steps.runtime_registries import hosts_toml
+from clusterctl.steps.runtime.containerd_config import containerd_config
+from clusterctl.steps.runtime.registries import hosts_toml
 
 PREPARE = r"""
 set -eu
@@ -48,7 +48,7 @@ def by_hand(lab: Lab) -> None:
     """What an administrator types who knows every command beforehand."""
     from clusterctl.model.facts import HostFacts
     from clusterctl.model.situation import Situation
-    from clusterctl.steps.kubeadm import init_config
+    from clusterctl.steps.kubeadm_config import init_config
 
     inventory = load_inventory(lab.inventory)
     cluster = inventory.cluster

@@ -22,16 +22,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from clusterctl.kube.client import Kube
-from clusterctl.kube.forecast import look_around, try_evictions
-from clusterctl.kube.observe import observe
-from clusterctl.kube.pod_facts import read_pods
-from clusterctl.model.drain import DrainOptions
-from clusterctl.model.forecast import Forecast, forecast, moving
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.cluster import observe
+from clusterctl.kube.observe.evictions import look_around, try_evictions
+from clusterctl.kube.observe.pods import read_pods
+from clusterctl.model.inventory import DrainOptions
 from clusterctl.model.pods import Pods
+from clusterctl.rules.forecast import Forecast, forecast, moving
 from tests.kube.server import ApiServer, running
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 GOAL = 5.0
 NAMESPACES, REPLICAS = 10, 5

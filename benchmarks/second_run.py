@@ -43,7 +43,7 @@ from clusterctl import render
 from clusterctl.model.inventory import Inventory, load_inventory
 from clusterctl.remote.root import prefix
 from clusterctl.remote.way import Ways
-from clusterctl.steps.probed import probe_values
+from clusterctl.rules.probed import probe_values
 
 PREPARED = ("plan", str(Path(__file__).with_name("prepared.yaml")))
 RATIO, MILLISECONDS, MEMORY = 1.5, 10.0, 150.0

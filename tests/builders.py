@@ -8,10 +8,10 @@ from typing import Any
 
 from clusterctl.model.facts import ClockFact, ClusterFacts, Disk, HostFacts, Link, NodeFacts, Package, Route, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
+from clusterctl.model.places import DISKS
 from clusterctl.model.pods import Budget, Owner, PodFacts
 from clusterctl.model.situation import Situation
 from clusterctl.model.survey import EndpointFact, Fsync, Survey
-from clusterctl.steps.preflight_identity import DISKS
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 PAUSES = {"1.34": "registry.k8s.io/pause:3.10.1", "1.35": "registry.k8s.io/pause:3.10.1", "1.36": PAUSE}

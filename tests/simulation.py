@@ -22,7 +22,7 @@ from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.runner import Runner
 from clusterctl.engine.view import View
 from clusterctl.errors import CommandFailed, ConnectError, KubernetesError, OutcomeUnknown, Refused
-from clusterctl.model.drain import SOFT_TAINT, DrainOptions, leaving
+from clusterctl.model import places
 from clusterctl.model.facts import (
     Applied,
     CalicoFacts,
@@ -37,27 +37,20 @@ from clusterctl.model.facts import (
     Service,
     Workload,
 )
-from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.inventory import DrainOptions, Host, Inventory, Source
 from clusterctl.model.manifest import manifest_digest
+from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
-from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
-from clusterctl.model.versions import at_least, minor, minor_text
 from clusterctl.render import Script
-from clusterctl.steps import (
-    control_plane,
-    kubeadm,
-    network,
-    packages,
-    places,
-    preflight,
-    runtime,
-    upgrade_snapshot,
-    upgrading,
-)
-from clusterctl.steps.os import MODULES, sysctls
+from clusterctl.rules import network, packages, upgrading
+from clusterctl.rules.drain import SOFT_TAINT, leaving
+from clusterctl.rules.kernel import MODULES, sysctls
+from clusterctl.rules.versions import at_least, minor, minor_text
+from clusterctl.steps.control_plane.init import FINISHED
 from clusterctl.steps.step import ClusterApi, Machine, Saved, Tools
+from clusterctl.steps.upgrade.snapshot import FOLDER
 from tests.builders import PAUSES, make_facts, make_node, make_survey
 
 Fault = Literal[
@@ -75,7 +68,6 @@ Fault = Literal[
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 # After so many looks a script that goes on without us has ended, an API server has started with its host.
 _LOOKS = 3
-
 
 SWAP = "/swapfile"
 OPERATOR = "ada@desk"
@@ -167,9 +159,9 @@ class World:
         self.pending.pop(name, None)
         self.secrets.pop(name, None)
         self.hosts[name] = _rebooted(self.hosts[name], self._fresh[name])
-        if self.api and preflight.KUBELET_CONF in self.hosts[name].paths and name not in self.api.nodes:
+        if self.api and places.KUBELET_CONF in self.hosts[name].paths and name not in self.api.nodes:
             # A kubelet registers its node whenever it starts.
-            node = make_node(name, kubelet_version=upgrading.installed(self.hosts[name], "kubelet"))
+            node = make_node(name, kubelet_version=packages.installed(self.hosts[name], "kubelet"))
             self.api = replace(self.api, nodes={**self.api.nodes, name: node})
         if name == self.inventory.first_control_plane.name:
             self.api_starts = _LOOKS
@@ -181,11 +173,11 @@ class World:
         if "dpkg --configure -a" in refused.resolution:
             _configure_packages(self, self.inventory.host(name))
         elif "kubeadm reset" in refused.resolution:
-            files = {path: file for path, file in facts.files.items() if path != preflight.CA_CERT}
-            kept = facts.paths & {packages.KEYRING, runtime.KEYRING}
+            files = {path: file for path, file in facts.files.items() if path != places.CA_CERT}
+            kept = facts.paths & {places.KUBERNETES_KEYRING, places.CONTAINERD_KEYRING}
             self.hosts[name] = replace(facts, paths=kept, files=files, etcd_members=None, static_pods={})
             # kubeadm knows by its manifest that there is a member to take out.
-            if control_plane.MANIFESTS[0] in facts.paths or f"member remove {name}" in refused.resolution:
+            if places.MANIFESTS[0] in facts.paths or f"member remove {name}" in refused.resolution:
                 self._forget(name)
         else:
             raise refused
@@ -249,7 +241,7 @@ class World:
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Every host that is to join finds what it needs."""
-        joined = {name for name, each in facts.items() if preflight.KUBELET_CONF in each.paths}
+        joined = {name for name, each in facts.items() if places.KUBELET_CONF in each.paths}
         usual = make_survey(endpoint=None) if self.inventory.cluster.virtual_ip else make_survey()
         found = {name: self.surveys.get(name, usual) for name in facts if name not in joined}
         self.surveyed.append(set(found))
@@ -519,13 +511,13 @@ def _rebooted(facts: HostFacts, fresh: HostFacts) -> HostFacts:
         return [line for line in (facts.file(path) or "").splitlines() if not line.startswith("#")]
 
     def started(name: str, service: Service) -> Service:
-        if name == packages.KUBELET_SERVICE and service.enabled == "enabled":
-            return _kubelet(preflight.KUBELET_CONF in facts.paths)
+        if name == places.KUBELET_SERVICE and service.enabled == "enabled":
+            return _kubelet(places.KUBELET_CONF in facts.paths)
         return replace(service, active="active" if service.enabled in ("enabled", "static") else "inactive")
 
     sysctls = dict(line.split(" = ") for line in lines("/etc/sysctl.d/99-kubernetes.conf"))
     services = {name: started(name, service) for name, service in facts.services.items()}
-    runtime = services.get("containerd.service")
+    containerd_config = services.get("containerd.service")
     return replace(
         facts,
         boot_id=f"{facts.boot_id}, again",
@@ -534,7 +526,7 @@ def _rebooted(facts: HostFacts, fresh: HostFacts) -> HostFacts:
         sysctls={**fresh.sysctls, **sysctls},
         paths=frozenset(path for path in facts.paths if not path.startswith("/run/")),
         services=services,
-        containerd_config=facts.containerd_config if runtime and runtime.active == "active" else "",
+        containerd_config=facts.containerd_config if containerd_config and containerd_config.active == "active" else "",
         haproxy_unused=None if facts.haproxy_unused is None else frozenset(),
     )
 
@@ -564,7 +556,7 @@ def _swap_off(world: World, host: Host, script: Script) -> None:
 
 
 def _kubernetes(world: World, host: Host, script: Script) -> None:
-    _install(world, host, *packages.KUBERNETES)
+    _install(world, host, *places.KUBERNETES_PACKAGES)
     _host(
         world,
         host,
@@ -603,10 +595,9 @@ def _init(world: World, host: Host, script: Script) -> None:
         world,
         host,
         script,
-        paths=world.hosts[host.name].paths
-        | {ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS},
+        paths=world.hosts[host.name].paths | {ADMIN_CONF, places.KUBELET_CONF, places.ETCD_DATA, *places.MANIFESTS},
     )
-    files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
+    files = {**world.hosts[host.name].files, places.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
     _etcd_of(world, host)
     world.api = ClusterFacts(
@@ -620,7 +611,7 @@ def _init(world: World, host: Host, script: Script) -> None:
             "kube-system/DaemonSet/kube-proxy": Workload("DaemonSet", "kube-system", "kube-proxy", 1, 1, ()),
             "kube-system/Deployment/coredns": Workload("Deployment", "kube-system", "coredns", 2, 2, ()),
         },
-        finished=frozenset(control_plane.FINISHED),
+        finished=frozenset(FINISHED),
         join_tokens=("made-by-init",),
         settings={
             each["kind"]: each
@@ -655,7 +646,7 @@ def _join_control_plane(world: World, host: Host, script: Script) -> None:
         world,
         host,
         script,
-        paths=world.hosts[host.name].paths | {*control_plane.MANIFESTS, ADMIN_CONF, preflight.ETCD_DATA},
+        paths=world.hosts[host.name].paths | {*places.MANIFESTS, ADMIN_CONF, places.ETCD_DATA},
     )
     _join(world, host, script)
     node = replace(world.api.nodes[host.name], control_plane=True)
@@ -673,18 +664,18 @@ def _join(world: World, host: Host, script: Script) -> None:
         raise CommandFailed(f"{host.name}: {script.name} failed with exit status 1", details=said)
     if not world.secrets.pop(host.name, None):
         raise CommandFailed(f"{host.name}: there is no discovery file")
-    _host(world, host, paths=world.hosts[host.name].paths | {preflight.KUBELET_CONF})
-    files = {**world.hosts[host.name].files, preflight.CA_CERT: FileFact("CA\n", "644")}
+    _host(world, host, paths=world.hosts[host.name].paths | {places.KUBELET_CONF})
+    files = {**world.hosts[host.name].files, places.CA_CERT: FileFact("CA\n", "644")}
     _host(world, host, files=files, services=_services(world, host, kubelet_service=_kubelet(joined=True)))
     node = make_node(host.name, kubelet_version=world.inventory.cluster.kubernetes)
     world.api = replace(world.api, nodes={**world.api.nodes, host.name: node})
 
 
 def _encryption_key(world: World, host: Host, script: Script) -> None:
-    if kubeadm.ENCRYPTION in world.hosts[host.name].digests:
+    if places.ENCRYPTION in world.hosts[host.name].digests:
         raise CommandFailed(f"{host.name}: the key is there already")
     given = world.secrets.get(host.name, {}).pop("/run/clusterctl/encryption-config", f"made on {host.name}")
-    _host(world, host, digests={**world.hosts[host.name].digests, kubeadm.ENCRYPTION: given})
+    _host(world, host, digests={**world.hosts[host.name].digests, places.ENCRYPTION: given})
 
 
 def _part(world: World, host: Host, script: Script) -> None:
@@ -754,7 +745,7 @@ bbbb 81920 etc-kubernetes.tar
 def _snapshot(world: World, host: Host, script: Script) -> None:
     if world.hosts[host.name].etcd_members is None:
         raise CommandFailed(f"{host.name}: no container of etcd is running here")
-    folder = upgrade_snapshot.FOLDER
+    folder = FOLDER
     world.saved[host.name] = {f"{folder}/etcd.db": "aaaa", f"{folder}/etc-kubernetes.tar": "bbbb"}
 
 
@@ -766,7 +757,7 @@ def _snapshot_kept(world: World, host: Host, script: Script) -> None:
 def _kubeadm_acts(world: World, host: Host) -> str:
     """What kubeadm itself insists on: its own minor, and that of the cluster at most one behind."""
     wanted = world.inventory.cluster.kubernetes
-    version = upgrading.installed(world.hosts[host.name], "kubeadm")
+    version = packages.installed(world.hosts[host.name], "kubeadm")
     assert at_least(version, wanted)
     assert minor(version) == minor(wanted), f"{host.name}: kubeadm {version} for {wanted}"
     assert world.api is not None
@@ -830,8 +821,8 @@ def _reset(world: World, host: Host, script: Script) -> None:
     facts = world.hosts[host.name]
     assert world.api is not None
     assert host.name not in world.api.nodes, f"{host.name} is a node"
-    files = {path: file for path, file in facts.files.items() if path not in (preflight.CA_CERT, places.UPGRADED)}
-    gone = (preflight.KUBELET_CONF, places.RESETTING)
+    files = {path: file for path, file in facts.files.items() if path not in (places.CA_CERT, places.UPGRADED)}
+    gone = (places.KUBELET_CONF, places.RESETTING)
     paths = frozenset(path for path in facts.paths if path not in gone and not path.startswith("/run/clusterctl/"))
     services = _services(world, host, kubelet_service=Service("inactive", "disabled"))
     _host(world, host, files=files, paths=paths, services=services)
@@ -845,11 +836,11 @@ _EFFECTS: dict[str, Callable[[World, Host, Script], None]] = {
     ),
     "os/proxy": _written,
     "runtime/repository": lambda world, host, script: _written(
-        world, host, script, paths=world.hosts[host.name].paths | {runtime.KEYRING}
+        world, host, script, paths=world.hosts[host.name].paths | {places.CONTAINERD_KEYRING}
     ),
     "runtime/containerd": lambda world, host, script: _host(world, host, containerd_version="2.3.7"),
     "packages/repository": lambda world, host, script: _written(
-        world, host, script, paths=world.hosts[host.name].paths | {packages.KEYRING}
+        world, host, script, paths=world.hosts[host.name].paths | {places.KUBERNETES_KEYRING}
     ),
     "packages/kubernetes": _kubernetes,
     "runtime/config": _containerd_config,
@@ -916,7 +907,7 @@ def _nothing(world: World, host: Host, script: Script) -> None:
 
 def _half_joined(world: World, host: Host, script: Script) -> None:
     """A node without its role, and a member of etcd that has no vote."""
-    found = {ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS}
+    found = {ADMIN_CONF, places.KUBELET_CONF, places.ETCD_DATA, *places.MANIFESTS}
     _host(world, host, paths=world.hosts[host.name].paths | found)
     joined = [name for name, facts in world.hosts.items() if facts.etcd_members is not None]
     learner = EtcdMember(host.name, host.name, (host.address,), learner=True)
@@ -932,7 +923,7 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "os/modules": _written,
     "os/sysctl": _written,
     "runtime/containerd": lambda world, host, script: _host(world, host, dpkg_problem="containerd is unpacked"),
-    "packages/repository": _with_paths(packages.KEYRING),
+    "packages/repository": _with_paths(places.KUBERNETES_KEYRING),
     "packages/kubernetes": _half_installed("kubeadm"),
     "upgrade/kubeadm": _half_installed("kubeadm"),
     "upgrade/apply": _half_upgraded,
@@ -940,9 +931,9 @@ _HALVES: dict[str, Callable[[World, Host, Script], None]] = {
     "upgrade/kubelet": _half_installed("kubelet"),
     "runtime/config": _first_file,
     "kubeadm/patches": _first_file,
-    "control-plane/init": _with_paths(preflight.ETCD_DATA, *control_plane.MANIFESTS),
+    "control-plane/init": _with_paths(places.ETCD_DATA, *places.MANIFESTS),
     "control-plane/join": _half_joined,
-    "workers/join": _with_paths(preflight.BOOTSTRAP_CONF),
+    "workers/join": _with_paths(places.BOOTSTRAP_CONF),
     "workers/reset": _with_paths(places.RESETTING),
     "endpoint/haproxy": _first_file,
     "endpoint/keepalived": _first_file,

@@ -10,9 +10,9 @@ from clusterctl.cli.verify import verify
 from clusterctl.model.inventory import Inventory, parse_inventory
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, survey
-from clusterctl.steps import surveying
+from clusterctl.rules import surveying
+from clusterctl.rules.probed import probe_values
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.probed import probe_values
 from tests.builders import PAUSE, make_facts, make_inventory
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()
@@ -27,7 +27,7 @@ def texts(inventory: Inventory) -> list[str]:
     found += [survey("ask", **values).text for values in surveying.asking(inventory, facts, {}).values()]
     for host in inventory.hosts:
         situation = Situation(inventory, host, facts)
-        for step in CATALOGUE:
+        for step in CATALOGUE.values():
             found += [step.preview(situation), *(str(source) for source in step.sources(situation))]
     return found
 

@@ -52,7 +52,7 @@ def test_arrows_point_one_way() -> None:
 
 def test_steps_are_named_after_their_file() -> None:
     """phase/step lives in steps/phase.py or steps/phase_….py; its title is an imperative without a full stop."""
-    for step in CATALOGUE:
+    for step in CATALOGUE.values():
         phase, _, name = step.name.partition("/")
         module = type(step).__module__.rpartition(".")[2]
         assert module == phase.replace("-", "_") or module.startswith(f"{phase}_")
@@ -63,21 +63,25 @@ def test_steps_are_named_after_their_file() -> None:
 
 def test_step_names_are_unique() -> None:
     """A name means one step."""
-    names = [step.name for step in CATALOGUE]
+    names = [step.name for step in CATALOGUE.values()]
 
     assert len(names) == len(set(names))
 
 
 def test_who_reads_pods_reads_the_api() -> None:
     """Pods come with the API's facts: a step that wants them says both."""
-    assert [step.name for step in CATALOGUE if step.reads_pods and not step.reads_api] == []
+    assert [step.name for step in CATALOGUE.values() if step.reads_pods and not step.reads_api] == []
 
 
 def test_templates_are_named_after_their_step() -> None:
     """Every script template belongs to a step or is a part of others, and none is left over."""
     templates = list(folder("templates").rglob("*.sh.j2"))
     parts = {part for path in templates for part in re.findall(r'{% include "(_\S+)\.sh\.j2" %}', path.read_text())}
-    names = {step.name for step in CATALOGUE} | parts | {"_script", "facts", "glance", "operator", "survey", "versions"}
+    names = (
+        {step.name for step in CATALOGUE.values()}
+        | parts
+        | {"_script", "facts", "glance", "operator", "survey", "versions"}
+    )
     names.add("control-plane/upload-certs")  # The part of control-plane/join that another host runs.
     names.add("upgrade/snapshot-kept")  # The end of upgrade/snapshot.
 

@@ -7,11 +7,12 @@ from clusterctl.cli.playbooks import playbook
 from clusterctl.cli.session import Session
 from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import InputError, KubernetesError, Refused
-from clusterctl.model.hops import Hop, Running, hops, unknown_minors
 from clusterctl.model.situation import Situation, node_name
-from clusterctl.model.versions import at_least
-from clusterctl.steps.drain import BeforeDrain
-from clusterctl.steps.upgrading import cluster_version, component_versions, control_plane_versions, installed, level
+from clusterctl.rules.hops import Hop, Running, hops, unknown_minors
+from clusterctl.rules.packages import installed
+from clusterctl.rules.upgrading import cluster_version, component_versions, control_plane_versions, level
+from clusterctl.rules.versions import at_least
+from clusterctl.steps.before_drain import BeforeDrain
 
 # What kubeadm does on a worker in a hop that leaves its kubelet as it is.
 _PASSING = ("upgrade/repository", "upgrade/kubeadm", "kubeadm/patches", "upgrade/node")

@@ -6,7 +6,7 @@ import click
 
 from clusterctl.cli.options import inventory_option, inventory_path, json_option
 from clusterctl.model.inventory import load_inventory
-from clusterctl.model.schema import inventory_schema
+from clusterctl.model.inventory.schema import inventory_schema
 from clusterctl.remote.way import Way, Ways
 from clusterctl.report.tables import table
 

@@ -11,12 +11,12 @@ from clusterctl.cli.playbooks import ignoring, playbook
 from clusterctl.cli.running import DURATIONS
 from clusterctl.cli.session import Session
 from clusterctl.cli.surge import Surge, check_options, find_surge
-from clusterctl.model.forecast import Forecast
-from clusterctl.model.hops import Hop
 from clusterctl.model.verdict import Needed, Unknown
 from clusterctl.report.estimate import make_estimate, read_durations, typical
 from clusterctl.report.forecast import earlier_drains, forecast_json, forecast_text
 from clusterctl.report.words import duration
+from clusterctl.rules.forecast import Forecast
+from clusterctl.rules.hops import Hop
 
 _DRAIN = "upgrade/drain"
 

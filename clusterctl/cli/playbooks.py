@@ -46,7 +46,8 @@ def ignoring(book: Playbook, names: Sequence[str]) -> Playbook:
         if not isinstance(found, Finding):
             raise InputError(
                 f"{name} changes hosts and cannot be ignored",
-                resolution="only findings can: " + ", ".join(s.name for s in CATALOGUE if isinstance(s, Finding)),
+                resolution="only findings can: "
+                + ", ".join(each for each, made in CATALOGUE.items() if isinstance(made, Finding)),
             )
     return replace(
         book,
@@ -64,12 +65,11 @@ def ignoring(book: Playbook, names: Sequence[str]) -> Playbook:
 
 def step(name: str) -> Step:
     """The step called ``name``. Raises InputError, with what may have been meant, when there is none."""
-    known = {step.name: step for step in CATALOGUE}
-    if name in known:
-        return known[name]
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    close = get_close_matches(name, CATALOGUE, n=3, cutoff=0.5)
     raise InputError(
         f"there is no step {name!r}",
-        details="" if close else "\n".join(known),
+        details="" if close else "\n".join(CATALOGUE),
         resolution=f"did you mean {' or '.join(close)}?" if close else "use one of these",
     )

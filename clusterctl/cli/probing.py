@@ -11,7 +11,7 @@ from clusterctl.engine.events import Publish
 from clusterctl.errors import InputError
 from clusterctl.model.inventory import Host
 from clusterctl.remote.asking import Page, Tunnel, page
-from clusterctl.steps.preflight import authority
+from clusterctl.rules.membership import authority
 
 _SERVICE = "svc/"
 

@@ -8,7 +8,7 @@ from clusterctl.cli.options import batch_option, drain_options, probe_option
 from clusterctl.cli.rolling import roll, rolling_options
 from clusterctl.cli.session import Session
 from clusterctl.engine.playbook import Playbook
-from clusterctl.steps.reboot import Restart
+from clusterctl.steps.reboot.restart import Restart
 
 
 @click.command()

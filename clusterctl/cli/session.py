@@ -19,7 +19,6 @@ from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, raise_all
 from clusterctl.model.facts import ClusterFacts, HostFacts
-from clusterctl.model.forecast import Forecast, forecast
 from clusterctl.model.inventory import Host, Inventory, Role, Source, with_roles
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
@@ -27,6 +26,7 @@ from clusterctl.model.situation import Situation, find_node
 from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
 from clusterctl.report.progress import Progress
+from clusterctl.rules.forecast import Forecast, forecast
 from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from clusterctl.engine.runner import Runner
     from clusterctl.report.checks import Checks
     from clusterctl.report.ndjson import Lines
+
 
 _AT_ONCE = 64
 _T = TypeVar("_T")

@@ -15,8 +15,8 @@ from clusterctl.steps.catalogue import CATALOGUE
 def steps(*, markdown: bool, as_json: bool) -> None:
     """List every step, what it makes true, and what its check looks at."""
     if as_json:
-        click.echo(json.dumps(steps_json(CATALOGUE), indent=2))
+        click.echo(json.dumps(steps_json(CATALOGUE.values()), indent=2))
     elif markdown:
-        click.echo(steps_markdown(CATALOGUE), nl=False)
+        click.echo(steps_markdown(CATALOGUE.values()), nl=False)
     else:
-        click.echo(steps_text(CATALOGUE))
+        click.echo(steps_text(CATALOGUE.values()))

@@ -9,9 +9,9 @@ from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import InputError, KubernetesError
 from clusterctl.model.inventory import Host, Role
 from clusterctl.model.situation import Situation
-from clusterctl.model.surge import Link, Member, chain
-from clusterctl.model.versions import at_least
-from clusterctl.steps.workers_replace import used
+from clusterctl.rules.membership import used
+from clusterctl.rules.surge import Link, Member, chain
+from clusterctl.rules.versions import at_least
 
 # Asked when the place of a worker is taken: until then there is no room for its pods.
 _LATER = ("drain/placement",)

@@ -36,8 +36,8 @@ from clusterctl.cli.surge import check_options, find_surge, rotated
 from clusterctl.cli.verify import prove
 from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import ClusterctlError, InputError
-from clusterctl.model.edit import with_kubernetes, with_roles
 from clusterctl.model.inventory import Inventory, Role
+from clusterctl.model.inventory.edit import with_kubernetes, with_roles
 
 
 @click.command()

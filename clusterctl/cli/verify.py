@@ -72,8 +72,8 @@ def _judge(result: Checks, kubeconfig: Path | None) -> None:
 
 def _verify_any(kubeconfig: Path, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
     """Use a cluster that no inventory describes. Raises InputError or KubernetesError."""
-    from clusterctl.kube import verify as cluster
-    from clusterctl.kube.client import Kube
+    from clusterctl.kube.connect.client import Kube
+    from clusterctl.kube.verify import verify as cluster
 
     with Progress("verifying the cluster") as progress, Kube.from_file(kubeconfig) as kube:
         return cluster.verify(kube, progress.now, image=image, deadline=deadline, keep=keep, quick=quick)

@@ -12,9 +12,9 @@ from clusterctl import render
 from clusterctl.errors import CommandFailed, KubernetesError
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
+from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
-from clusterctl.model.situation import ADMIN_CONF
 from clusterctl.model.survey import Survey
 from clusterctl.remote import probe
 from clusterctl.remote.ahead import begin
@@ -23,15 +23,16 @@ from clusterctl.remote.download import Downloads
 from clusterctl.remote.fleet import Fleet
 from clusterctl.remote.hold import Hold, hold
 from clusterctl.remote.tunnel import Tunnel
-from clusterctl.steps.os_proxy import environment
-from clusterctl.steps.preflight import repository
-from clusterctl.steps.probed import probe_values
+from clusterctl.rules.packages import repository
+from clusterctl.rules.probed import probe_values
+from clusterctl.rules.proxy import environment
 from clusterctl.steps.step import ClusterApi, Machine
 
 if TYPE_CHECKING:
     from clusterctl.cli.session import Api
-    from clusterctl.kube.client import Kube
-    from clusterctl.kube.verify import VerifyResult
+    from clusterctl.kube.connect.client import Kube
+    from clusterctl.kube.verify.verify import VerifyResult
+
 
 _SERVER_ERROR = 500
 _T = TypeVar("_T")
@@ -72,7 +73,7 @@ class Machines:
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Listeners on all hosts, then questions from those that are to join, then the end of the listeners."""
         from clusterctl.remote.survey import survey
-        from clusterctl.steps import surveying
+        from clusterctl.rules import surveying
 
         inventory = self._fleet.inventory
         listening = surveying.listening(inventory, facts)
@@ -129,7 +130,7 @@ class Machines:
 
     def connect_api(self, host: Host, admin_conf: Secret) -> "Api":
         """Open a tunnel through ``host``, and a client that speaks through it."""
-        from clusterctl.kube.client import Kube
+        from clusterctl.kube.connect.client import Kube
 
         tunnel = Tunnel(self._fleet.connection(host))
         try:
@@ -160,25 +161,25 @@ class TunnelledApi:
 
     def observe(self) -> ClusterFacts:
         """Read the cluster."""
-        from clusterctl.kube.observe import observe
+        from clusterctl.kube.observe.cluster import observe
 
         return self._read(observe)
 
     def pods(self) -> Pods:
         """Read the pods of the cluster and their budgets."""
-        from clusterctl.kube.pod_facts import read_pods
+        from clusterctl.kube.observe.pods import read_pods
 
         return self._read(read_pods)
 
     def around(self, pods: Pods) -> Around:
         """Read what else a forecast has to know."""
-        from clusterctl.kube.forecast import look_around
+        from clusterctl.kube.observe.evictions import look_around
 
         return self._read(lambda kube: look_around(kube, pods.pods))
 
     def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
         """Ask which pods could not be evicted now, and evict none."""
-        from clusterctl.kube.forecast import try_evictions
+        from clusterctl.kube.observe.evictions import try_evictions
 
         return self._read(lambda kube: try_evictions(kube, pods))
 
@@ -193,13 +194,13 @@ class TunnelledApi:
 
     def changes(self) -> ClusterApi:
         """What can change the cluster."""
-        from clusterctl.kube.change import Changes
+        from clusterctl.kube.change.changes import Changes
 
         return Changes(self.kube)
 
     def service(self, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
         """Where a service is."""
-        from clusterctl.kube.observe import service
+        from clusterctl.kube.observe.cluster import service
 
         return service(self.kube, namespace, name)
 
@@ -215,7 +216,7 @@ class TunnelledApi:
         nodes: Sequence[str],
     ) -> "VerifyResult":
         """Use the cluster, and say what was seen."""
-        from clusterctl.kube.verify import verify
+        from clusterctl.kube.verify.verify import verify
 
         return verify(
             self.kube,

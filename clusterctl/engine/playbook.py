@@ -120,7 +120,7 @@ def _named(word: str, inventory: Inventory) -> tuple[str, ...]:
 _PLAY_KEYS = ("name", "hosts", "run", "batch", "max_failures", "undivided")
 
 
-def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
+def load_playbook(path: Path, catalogue: Mapping[str, Step]) -> Playbook:
     """Read the playbook at ``path``; its steps are looked up by name in ``catalogue``.
 
     Raises InputError naming every mistake.
@@ -134,10 +134,9 @@ def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
     raw = data.get("plays") if isinstance(data, dict) else None
     if not isinstance(raw, list) or not raw:
         raise InputError(f"{path}: a playbook is a mapping with a list of plays", resolution="see playbooks/")
-    known = {step.name: step for step in catalogue}
     mistakes = [f"unknown key {key!r}; known: plays" for key in data if key != "plays"]
     for index, play in enumerate(raw):
-        mistakes += [f"plays[{index}]: {mistake}" for mistake in _mistakes(play, known)]
+        mistakes += [f"plays[{index}]: {mistake}" for mistake in _mistakes(play, catalogue)]
     if mistakes:
         raise InputError(
             f"{path}: {len(mistakes)} mistakes in the playbook",
@@ -148,7 +147,7 @@ def load_playbook(path: Path, catalogue: Sequence[Step]) -> Playbook:
         Play(
             name=play["name"],
             on=play["hosts"],
-            run=tuple(known[name] for name in play["run"]),
+            run=tuple(catalogue[name] for name in play["run"]),
             batch=play.get("batch", 0),
             max_failures=play.get("max_failures", 0),
             undivided=play.get("undivided", False),

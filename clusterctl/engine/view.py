@@ -9,11 +9,12 @@ from typing import Generic, Protocol, TypeVar
 
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
-from clusterctl.model.forecast import moving
 from clusterctl.model.inventory import Host, Inventory
+from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
-from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.situation import Situation
 from clusterctl.model.survey import Survey
+from clusterctl.rules.forecast import moving
 
 _BUSY_DEADLINE = 1800.0
 

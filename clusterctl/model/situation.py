@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Cluster, Host, Inventory
+from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.pods import Pods
 from clusterctl.model.survey import Survey
-
-# A control plane has it from the middle of kubeadm init or join on.
-ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from clusterctl.model.forecast import Forecast
 from clusterctl.model.words import count
 from clusterctl.report.tables import table
 from clusterctl.report.words import duration, names
+from clusterctl.rules.forecast import Forecast
 
 _SHOWN = 5
 _HEADINGS = ("NODE", "MOVE", "HELD", "NOWHERE TO GO", "IN TURNS", "INTERRUPTED OR LOST", "TIME")

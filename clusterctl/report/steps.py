@@ -1,7 +1,7 @@
 """The catalogue of steps, from the steps themselves: for a terminal, as JSON values, and as ``docs/steps.md``."""
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def steps_text(steps: Iterable[object]) -> str:
     return "\n".join(lines)
 
 
-def steps_markdown(steps: Sequence[object]) -> str:
+def steps_markdown(steps: Iterable[object]) -> str:
     """The whole of ``docs/steps.md``."""
     lines = [_HEAD]
     described = sorted(_described(steps), key=lambda step: step.name.partition("/")[0])

@@ -3,10 +3,10 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from clusterctl.model.drain import SOFT_TAINT, leaving
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied, Unknown, Verdict
 from clusterctl.model.words import count
+from clusterctl.rules.drain import SOFT_TAINT, leaving
 from clusterctl.steps.step import Step, Tools
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from clusterctl.errors import CommandFailed
-from clusterctl.model.drain import DrainOptions
-from clusterctl.model.inventory import Source
+from clusterctl.model.inventory import DrainOptions, Source
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Verdict
 from clusterctl.render import Script
-from clusterctl.steps.trouble import next_step
+from clusterctl.rules.trouble import next_step
 
 
 class Machine(Protocol):

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from clusterctl.cli import cli, opening, session
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused
-from clusterctl.kube.verify import Check, VerifyResult
+from clusterctl.kube.verify.verify import Check, VerifyResult
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal

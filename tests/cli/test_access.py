@@ -51,7 +51,7 @@ def test_nobody_can_type_without_a_terminal(call: Call) -> None:
 def test_check_shows_who_logs_in_where_and_through_whom(call: Call, tmp_path: Path) -> None:
     """What the inventory and OpenSSH's configuration come to, and no secret."""
     (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh" / "config").write_text("Host 192.0.2.21\n  HostName w1.internal\n")
+    (tmp_path / ".ssh" / "config").write_text("Host 192.0.2.21\n  Hostname w1.internal\n")
     (tmp_path / "inventory.yaml").write_text(INVENTORY + BASTION.replace("}}", "}, sudo_password: {env: NONE}}"))
 
     shown = call("inventory", "check").stdout

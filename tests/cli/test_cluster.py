@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import ConnectError
-from clusterctl.kube.verify import Check
+from clusterctl.kube.verify.verify import Check
 from clusterctl.model.facts import Service
 from tests.builders import make_facts, make_node
 from tests.cli.conftest import ADMIN_CONF, Call, FakeMachines, lines

@@ -177,7 +177,7 @@ def test_an_upgrade_stops_at_a_finding_before_anything_changes(call: Call, runni
 def test_time_is_told_once_every_step_has_been_timed(call: Call, running: World, tmp_path: Path) -> None:
     """By the operator's own earlier runs."""
     unknown = json.loads(call("plan", "upgrade", "--to", "1.36.3", "--json").stdout)
-    durations = {step.name: [2.0] for step in CATALOGUE}
+    durations = {step.name: [2.0] for step in CATALOGUE.values()}
     (tmp_path / "state" / "clusterctl" / "durations.json").write_text(json.dumps(durations))
     known = json.loads(call("plan", "upgrade", "--to", "1.36.3", "--json").stdout)
     told = call("plan", "upgrade", "--to", "1.36.3").stdout

@@ -16,8 +16,7 @@ from clusterctl.engine.events import Event, Measured, Outage
 from clusterctl.errors import ConnectError, InputError
 from clusterctl.model.facts import ClusterFacts, FileFact
 from clusterctl.model.inventory import parse_inventory
-from clusterctl.model.situation import ADMIN_CONF
-from clusterctl.steps.preflight import CA_CERT
+from clusterctl.model.places import ADMIN_CONF, CA_CERT
 from tests.cli.conftest import INVENTORY, Call, FakeMachines, lines
 from tests.kube.certificates import server_certificate
 from tests.simulation import World

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import CommandFailed, ConnectError
-from clusterctl.kube.verify import Check
+from clusterctl.kube.verify.verify import Check
 from clusterctl.model.inventory import parse_inventory
 from tests.builders import make_pod
 from tests.cli.conftest import INVENTORY, Call, FakeMachines, lines

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from clusterctl.lab.lab import Lab
-from clusterctl.steps.workers import DISCOVERY
+from clusterctl.steps.joining import DISCOVERY
 from tests.e2e.conftest import LabFactory
 from tests.e2e.test_bootstrap import command
 from tests.e2e.watch import TOKEN, WRITTEN_TO, Watch, held, read, root_of

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from clusterctl.lab.lab import Lab
-from clusterctl.steps.workers import DISCOVERY
+from clusterctl.steps.joining import DISCOVERY
 from tests.e2e.conftest import LabFactory
 from tests.e2e.probe import Probe, connects, version
 from tests.e2e.test_bootstrap import clusterctl, command, counts, ok

@@ -150,7 +150,7 @@ def newer(inventory: tuple[Lab, Path]) -> Path:
 def test_the_findings_before_an_upgrade_see_the_machine(inventory: tuple[Lab, Path], newer: Path) -> None:
     """Certificates, etcd and the API server's metrics are read where they are, and none of them blocks."""
     lab, _ = inventory
-    names = [step.name for step in CATALOGUE if isinstance(step, Finding) and step.name.startswith("upgrade/")]
+    names = [step.name for step in CATALOGUE.values() if isinstance(step, Finding) and step.name.startswith("upgrade/")]
     book = newer.with_name("look.yaml")
     book.write_text(yaml.safe_dump({"plays": [{"name": "Look", "hosts": "all", "run": names}]}))
     lab.run("cp1", f"{KUBECTL} get --raw /api/v1/endpoints >/dev/null")

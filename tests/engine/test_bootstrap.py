@@ -11,17 +11,15 @@ import pytest
 from clusterctl.engine.events import Event, RunFinished, StepChanged, Waiting
 from clusterctl.engine.playbook import load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed, OutcomeUnknown, Refused, SeveralErrors
+from clusterctl.model import places
 from clusterctl.model.facts import EtcdMember
-from clusterctl.model.situation import ADMIN_CONF
+from clusterctl.model.places import ADMIN_CONF, ENCRYPTION
 from clusterctl.resources import folder
-from clusterctl.steps import control_plane, preflight
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.kubeadm import ENCRYPTION
 from tests.builders import SWITCHES, VIRTUAL, make_facts, make_inventory
 from tests.simulation import FAULTS, Fault, Killed, World, run
 
 BOOTSTRAP = load_playbook(folder("playbooks") / "bootstrap.yaml", CATALOGUE)
-
 
 OWN = f"  network: {{plugin: manifests, manifests: [{{file: own.yaml, sha256: '{'0' * 64}'}}]}}"
 NETWORKS = {"calico": "", "flannel": "  network: {plugin: flannel}", "manifests": OWN}
@@ -98,8 +96,8 @@ def test_no_worker_joins_before_the_control_plane_runs() -> None:
 
 
 # What kubeadm's etcd-join leaves on the host: before it writes the manifest, and while it waits for the new etcd.
-ASKED = frozenset({ADMIN_CONF, preflight.BOOTSTRAP_CONF, *control_plane.MANIFESTS[1:]})
-WAITED = ASKED | {control_plane.MANIFESTS[0]}
+ASKED = frozenset({ADMIN_CONF, places.BOOTSTRAP_CONF, *places.MANIFESTS[1:]})
+WAITED = ASKED | {places.MANIFESTS[0]}
 NEVER_STARTED = EtcdMember("cp2", "", ("192.0.2.12",))
 
 

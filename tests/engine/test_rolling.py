@@ -10,7 +10,7 @@ from clusterctl.engine.playbook import Playbook, load_playbook
 from clusterctl.errors import ClusterctlError, Refused
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.reboot import Restart
+from clusterctl.steps.reboot.restart import Restart
 from tests.engine.test_upgrade import Watched, copied, running_at
 from tests.simulation import FAULTS, Fault, Killed, run
 

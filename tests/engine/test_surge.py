@@ -15,9 +15,9 @@ from clusterctl.model.facts import ClusterFacts
 from clusterctl.model.inventory import Inventory, with_roles
 from clusterctl.model.pods import Owner, PodFacts, Pods
 from clusterctl.model.situation import Situation
-from clusterctl.model.surge import Link
-from clusterctl.model.versions import at_least, image_version
 from clusterctl.resources import folder
+from clusterctl.rules.surge import Link
+from clusterctl.rules.versions import at_least, image_version
 from clusterctl.steps.catalogue import CATALOGUE
 from tests.builders import make_inventory
 from tests.engine.test_upgrade import state

@@ -11,15 +11,15 @@ from clusterctl.cli.hops import for_hop, what_runs
 from clusterctl.engine.events import Event, StepChanged
 from clusterctl.engine.playbook import Play, Playbook, load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed, Refused
-from clusterctl.model.drain import SOFT_TAINT
-from clusterctl.model.hops import Hop, hops
 from clusterctl.model.inventory import Inventory
+from clusterctl.model.places import BACKUP_RECORD
 from clusterctl.model.pods import Owner, PodFacts, Pods
 from clusterctl.model.situation import Situation
-from clusterctl.model.versions import at_least, image_version, minor
 from clusterctl.resources import folder
+from clusterctl.rules.drain import SOFT_TAINT
+from clusterctl.rules.hops import Hop, hops
+from clusterctl.rules.versions import at_least, image_version, minor
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.places import BACKUP_RECORD
 from tests.builders import VIRTUAL, make_inventory
 from tests.simulation import COMES_BACK, FAULTS, Fault, Killed, World, run
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from clusterctl.kube.client import Kube
+from clusterctl.kube.connect.client import Kube
 from tests.kube.server import ApiServer, MissingPrograms, running
 
 

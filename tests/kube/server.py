@@ -12,7 +12,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from clusterctl.kube.client import Kube
+from clusterctl.kube.connect.client import Kube
 from clusterctl.model.secret import Secret
 from tests.kube.binaries import find_binary
 from tests.kube.certificates import make_authority

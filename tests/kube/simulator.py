@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.kube.client import APPLY_PATCH, Kube
-from clusterctl.kube.verify import LABEL
+from clusterctl.kube.connect.client import APPLY_PATCH, Kube
+from clusterctl.kube.verify.verify import LABEL
 
 Log = Callable[[str, dict[str, str]], str]
 """What the client on a node logs: from the node's name and the web pods, names by address."""
-
 
 _CONTAINERS = {"client": ("client", "load")}
 

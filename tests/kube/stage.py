@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from clusterctl.errors import ClusterctlError
-from clusterctl.kube.client import Kube, Object
+from clusterctl.kube.connect.client import Kube, Object
 
 _LOOK_EVERY = 0.05
 

@@ -13,17 +13,21 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import KubernetesError
-from clusterctl.kube.calico import GROUP, calico, calico_facts, component_status
-from clusterctl.kube.change import Changes
-from clusterctl.kube.client import Kube
-from clusterctl.kube.observe import observe
-from clusterctl.kube.record import APPLIED
+from clusterctl.kube.change.changes import Changes
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.calico import GROUP, calico, calico_facts, component_status
+from clusterctl.kube.observe.cluster import observe
+from clusterctl.kube.observe.record import APPLIED
 from clusterctl.model.facts import ClusterFacts, Workload
 from clusterctl.model.inventory import CalicoNetwork
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Needed, Satisfied
 from clusterctl.remote.download import Downloads
-from clusterctl.steps import network
+from clusterctl.rules import network
+from clusterctl.steps.network.calico import Calico
+from clusterctl.steps.network.calico_crds import CalicoCrds
+from clusterctl.steps.network.calico_operator import CalicoOperator
+from clusterctl.steps.network.ready import Ready
 from clusterctl.steps.step import ClusterApi, Tools
 from tests.builders import make_facts, make_inventory
 
@@ -76,7 +80,7 @@ def changes(kube: Kube) -> Iterator[ClusterApi]:
 @pytest.fixture
 def operated(kube: Kube, changes: ClusterApi) -> ClusterApi:
     """The release's definitions and its operator's objects, applied by our steps unless an earlier test did."""
-    for step in (network.CalicoCrds(), network.CalicoOperator()):
+    for step in (CalicoCrds(), CalicoOperator()):
         if isinstance(verdict(step, kube), Needed):
             step.apply(situation(None), tools(changes))
     return changes
@@ -94,7 +98,7 @@ def test_the_releases_manifests_are_the_official_ones() -> None:
 def test_the_steps_install_calico_and_a_second_run_needs_nothing(kube: Kube, changes: ClusterApi) -> None:
     """Definitions of half a megabyte, the operator, our two objects: each is Needed, applied and then Satisfied."""
     kube.delete(APPLIED)
-    for step in (network.CalicoCrds(), network.CalicoOperator(), network.Calico()):
+    for step in (CalicoCrds(), CalicoOperator(), Calico()):
         assert isinstance(verdict(step, kube), Needed)
         step.apply(situation(None), tools(changes))
         assert isinstance(verdict(step, kube), Satisfied)
@@ -103,7 +107,7 @@ def test_the_steps_install_calico_and_a_second_run_needs_nothing(kube: Kube, cha
     assert made["calicoNetwork"]["bgp"] == "Disabled"
     assert made["calicoNetwork"]["ipPools"][0]["cidr"] == "10.10.0.0/16"
     assert kube.get(f"{GROUP}/apiservers/default")["spec"] == {}
-    for step in (network.CalicoCrds(), network.CalicoOperator(), network.Calico()):
+    for step in (CalicoCrds(), CalicoOperator(), Calico()):
         assert isinstance(verdict(step, kube), Satisfied)
 
 
@@ -124,16 +128,16 @@ def test_no_object_carries_the_annotation_that_is_too_long(kube: Kube, operated:
 def test_another_registry_changes_the_operators_image(kube: Kube, operated: ClusterApi) -> None:
     """The operator's own image and the Installation's registry come from one key, and the difference is seen."""
     settings = "    registry: mirror.example:5000/k8s\n"
-    assert isinstance(verdict(network.CalicoOperator(), kube, settings), Needed)
+    assert isinstance(verdict(CalicoOperator(), kube, settings), Needed)
 
-    network.CalicoOperator().apply(situation(None, settings), tools(operated))
-    network.Calico().apply(situation(None, settings), tools(operated))
+    CalicoOperator().apply(situation(None, settings), tools(operated))
+    Calico().apply(situation(None, settings), tools(operated))
 
     path = "/apis/apps/v1/namespaces/tigera-operator/deployments/tigera-operator"
     image = kube.get(path)["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image.startswith("mirror.example:5000/k8s/tigera/operator:v")
     assert kube.get(f"{GROUP}/installations/default")["spec"]["registry"] == "mirror.example:5000/k8s/"
-    assert isinstance(verdict(network.CalicoOperator(), kube, settings), Satisfied)
+    assert isinstance(verdict(CalicoOperator(), kube, settings), Satisfied)
 
 
 @needs_release
@@ -152,7 +156,7 @@ def test_a_bad_installation_is_told_in_the_servers_words(
     bad = situation(None, f"    installation: {installation}\n")
 
     with pytest.raises(KubernetesError) as caught:
-        network.Calico().apply(bad, tools(operated))
+        Calico().apply(bad, tools(operated))
 
     assert "installations/default" in caught.value.what
     assert told in caught.value.details
@@ -161,14 +165,14 @@ def test_a_bad_installation_is_told_in_the_servers_words(
 @needs_release
 def test_a_changed_setting_is_needed_and_what_the_operator_adds_is_not(kube: Kube, operated: ClusterApi) -> None:
     """The operator writes its defaults into the same object; they are nobody's difference."""
-    network.Calico().apply(situation(None), tools(operated))
+    Calico().apply(situation(None), tools(operated))
     pool = {"cidr": "10.10.0.0/16", "encapsulation": "VXLAN", "natOutgoing": "Enabled", "blockSize": 26}
     more = {"nodeSelector": "all()", "name": "default-ipv4-ippool", "assignmentMode": "Automatic"}
     spec = {"calicoNetwork": {"ipPools": [pool | more], "hostPorts": "Enabled"}, "controlPlaneReplicas": 2}
     kube.patch(f"{GROUP}/installations/default", {"metadata": {}, "spec": spec})
 
-    assert isinstance(verdict(network.Calico(), kube), Satisfied)
-    changed = verdict(network.Calico(), kube, "    mtu: 1400\n")
+    assert isinstance(verdict(Calico(), kube), Satisfied)
+    changed = verdict(Calico(), kube, "    mtu: 1400\n")
     assert isinstance(changed, Needed)
     assert "spec.calicoNetwork.mtu" in changed.reason
 
@@ -179,11 +183,11 @@ def test_an_apply_that_was_cut_off_is_needed_again(kube: Kube, operated: Cluster
     record = json.dumps({"digest": "", "workloads": []})
     kube.patch(APPLIED, {"metadata": {}, "data": {"network.calico-crds": record}})
 
-    found = verdict(network.CalicoCrds(), kube)
+    found = verdict(CalicoCrds(), kube)
 
     assert isinstance(found, Needed)
     assert "did not come to its end" in found.reason
-    assert isinstance(verdict(network.CalicoOperator(), kube), Satisfied)
+    assert isinstance(verdict(CalicoOperator(), kube), Satisfied)
 
 
 @needs_release
@@ -191,7 +195,7 @@ def test_an_apply_that_was_cut_off_is_needed_again(kube: Kube, operated: Cluster
 @pytest.mark.parametrize("state", ["ready", "progressing"])
 def test_readiness_is_read_from_real_statuses(kube: Kube, operated: ClusterApi, state: str) -> None:
     """The test plays the operator: it writes the statuses of a real installation, and facts come back."""
-    network.Calico().apply(situation(None), tools(operated))
+    Calico().apply(situation(None), tools(operated))
     items = _load(f"tigerastatus-{state}")["items"]
     for item in items:
         name = item["metadata"]["name"]
@@ -232,7 +236,7 @@ def _api(state: str, **changes: Any) -> ClusterFacts:
 @needs_objects
 def test_the_real_installation_is_ready() -> None:
     """Available, not Progressing, not Degraded, of the newest generation, at the wanted version."""
-    found = network.Ready().check(situation(_api("ready")))
+    found = Ready().check(situation(_api("ready")))
 
     assert isinstance(found, Satisfied)
     assert "v3.32.1" in found.note
@@ -241,7 +245,7 @@ def test_the_real_installation_is_ready() -> None:
 @needs_objects
 def test_degraded_is_waited_out_and_its_message_shown() -> None:
     """12 seconds after its pods were deleted the real operator said Degraded; a minute later all was well."""
-    found = network.Ready().check(situation(_api("progressing")))
+    found = Ready().check(situation(_api("progressing")))
 
     assert isinstance(found, Needed)
     assert "Pod calico-system/calico-node-sqmdm is running but not ready" in found.reason
@@ -253,7 +257,7 @@ def test_a_status_of_an_older_generation_does_not_count() -> None:
     installation = _load("installation-ready")
     installation["metadata"]["generation"] = 4
 
-    found = network.Ready().check(situation(_api("ready", installation=installation)))
+    found = Ready().check(situation(_api("ready", installation=installation)))
 
     assert isinstance(found, Needed)
     assert "newest settings" in found.reason
@@ -262,7 +266,7 @@ def test_a_status_of_an_older_generation_does_not_count() -> None:
 @needs_objects
 def test_no_status_is_not_ready() -> None:
     """Before the operator starts there are no statuses at all."""
-    found = network.Ready().check(situation(_api("ready", statuses=[])))
+    found = Ready().check(situation(_api("ready", statuses=[])))
 
     assert isinstance(found, Needed)
     assert "has not reported yet" in found.reason
@@ -275,7 +279,7 @@ def test_the_real_installation_needs_no_change() -> None:
         "    registry: 10.77.0.1:5000\n    kubelet_volume_plugin_path: None\n    installation: {flexVolumePath: None}\n"
     )
 
-    assert isinstance(network.Calico().check(situation(_api("ready"), settings)), Satisfied)
+    assert isinstance(Calico().check(situation(_api("ready"), settings)), Satisfied)
 
 
 def test_a_group_that_is_not_served_costs_one_request(kube: Kube) -> None:

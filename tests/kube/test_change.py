@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import InputError, KubernetesError
-from clusterctl.kube.change import Changes, owned_taints
-from clusterctl.kube.client import Kube
-from clusterctl.kube.manifest import objects
-from clusterctl.kube.observe import observe
-from clusterctl.kube.token import CLUSTER_INFO, COLLECTION, new_token, token_id
+from clusterctl.kube.change.changes import Changes, owned_taints
+from clusterctl.kube.change.manifest import objects
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.cluster import observe
+from clusterctl.kube.observe.token import CLUSTER_INFO, COLLECTION, new_token, token_id
 from clusterctl.model.manifest import manifest_digest
 from clusterctl.render import document
 from clusterctl.steps.step import ClusterApi
@@ -102,7 +102,7 @@ def test_a_token_that_nobody_signs_is_handed_out_in_the_end(
     changes: ClusterApi, cluster_info: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cluster may do without the signatures, and a node joins it all the same."""
-    monkeypatch.setattr("clusterctl.kube.change._SIGNED", 0.5)
+    monkeypatch.setattr("clusterctl.kube.change.changes._SIGNED", 0.5)
 
     assert changes.create_join_token(ttl_seconds=600)
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
-from clusterctl.kube import client
-from clusterctl.kube.client import ApiError, Kube, describe, read_kubeconfig
+from clusterctl.kube.connect import client
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.connect.errors import ApiError, describe
+from clusterctl.kube.connect.kubeconfig import read_kubeconfig
 from tests.kube.certificates import client_certificate
 from tests.kube.relay import Relay
 from tests.kube.server import ADMIN, NOBODY, ApiServer, free_port

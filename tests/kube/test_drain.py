@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import ClusterctlError, KubernetesError, NotVerified, OutcomeUnknown, Refused
-from clusterctl.kube import drain
-from clusterctl.kube.change import Changes
-from clusterctl.kube.client import ApiError, Kube, Object, Query
-from clusterctl.kube.node import CONTROL_PLANE, CORDONED_ANNOTATION
-from clusterctl.kube.observe import observe
-from clusterctl.kube.pod_facts import MIRROR_ANNOTATION, read_pods
-from clusterctl.model.drain import SOFT_TAINT, DrainOptions
+from clusterctl.kube.change.changes import Changes
+from clusterctl.kube.connect.client import Kube, Object, Query
+from clusterctl.kube.connect.errors import ApiError
+from clusterctl.kube.drain import drain
+from clusterctl.kube.observe.cluster import observe
+from clusterctl.kube.observe.node import CONTROL_PLANE, CORDONED_ANNOTATION
+from clusterctl.kube.observe.pods import MIRROR_ANNOTATION, read_pods
+from clusterctl.model.inventory import DrainOptions
 from clusterctl.model.pods import Budget, Owner
+from clusterctl.rules.drain import SOFT_TAINT
 from tests.kube.binaries import find_binary
 from tests.kube.relay import Relay
 from tests.kube.server import ApiServer, free_port

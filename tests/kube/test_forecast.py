@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import KubernetesError
-from clusterctl.kube.client import Kube
-from clusterctl.kube.forecast import look_around, try_evictions
-from clusterctl.kube.observe import observe
-from clusterctl.kube.pod_facts import read_pods
-from clusterctl.model.drain import DrainOptions
-from clusterctl.model.forecast import blocks, moving, waits, without_a_node
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.cluster import observe
+from clusterctl.kube.observe.evictions import look_around, try_evictions
+from clusterctl.kube.observe.pods import read_pods
+from clusterctl.model.inventory import DrainOptions
 from clusterctl.model.pods import Pods, Replicas
+from clusterctl.rules.forecast import blocks, moving, waits, without_a_node
 from tests.kube.server import NOBODY, ApiServer
 
 CONTAINERS = [{"name": "a", "image": "img:1"}]

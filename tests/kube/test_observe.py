@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import InputError
-from clusterctl.kube.client import Kube
-from clusterctl.kube.node import OWNED_ANNOTATION, Owned, change_taints, owned, parse_taint, taint_text
-from clusterctl.kube.observe import node_facts, observe, readiness, service, workload
-from clusterctl.kube.token import is_ours
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.cluster import node_facts, observe, readiness, service, workload
+from clusterctl.kube.observe.node import OWNED_ANNOTATION, Owned, change_taints, owned, parse_taint, taint_text
+from clusterctl.kube.observe.token import is_ours
 from clusterctl.model.facts import Workload
 
 TEMPLATE = {"spec": {"containers": [{"name": "a", "image": "img:1"}]}}

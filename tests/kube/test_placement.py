@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from clusterctl.kube.client import Kube, Object
-from clusterctl.kube.node import parse_taint
+from clusterctl.kube.connect.client import Kube, Object
+from clusterctl.kube.observe.node import parse_taint
 from clusterctl.model.facts import NodeFacts
-from clusterctl.model.placement import CORDONED, stranded
 from clusterctl.model.pods import PodFacts
+from clusterctl.rules.placement import CORDONED, stranded
 from tests.builders import make_pod
 from tests.kube.binaries import find_binary
 from tests.kube.server import ApiServer
-from tests.model.test_placement import CASES, nodes
+from tests.rules.test_placement import CASES, nodes
 
 ROOMY = {"cpu": 64_000, "memory": 256 * 2**30, "pods": 110}
 # A terminating pod is in the scheduler's way until it is gone, which it will be; and that a node is not Ready is told

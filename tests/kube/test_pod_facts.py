@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clusterctl.kube.pod_facts import budget, pod_facts, requested
-from clusterctl.kube.quantity import quantity
+from clusterctl.kube.observe.pods import budget, pod_facts, requested
+from clusterctl.kube.observe.quantity import quantity
 from clusterctl.model.pods import Owner
 
 NOW = datetime.now(UTC)

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from clusterctl.errors import KubernetesError
-from clusterctl.kube.client import Kube
-from clusterctl.kube.pods import pod_problem
-from clusterctl.kube.traffic import (
+from clusterctl.kube.connect.client import Kube
+from clusterctl.kube.observe.problems import pod_problem
+from clusterctl.kube.verify.traffic import (
     Answer,
     Window,
     affinity_problems,
@@ -27,7 +27,7 @@ from clusterctl.kube.traffic import (
     service_problems,
     windows,
 )
-from clusterctl.kube.verify import LABEL, VerifyResult, places_for_pods, verify
+from clusterctl.kube.verify.verify import LABEL, VerifyResult, places_for_pods, verify
 from clusterctl.model.facts import NodeFacts
 from clusterctl.render import document
 from tests.kube.server import NOBODY, ApiServer
@@ -416,7 +416,7 @@ def test_what_waiting_does_not_mend_is_not_waited_for(
     kube: Kube, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An image that cannot be pulled ends the verification long before its deadline, in the kubelet's words."""
-    monkeypatch.setattr("clusterctl.kube.checking.HOPELESS", 1.0)
+    monkeypatch.setattr("clusterctl.kube.verify.checking.HOPELESS", 1.0)
     simulator.pulls_images = False
 
     result = verify(kube, lambda _: None, image="nginx:9", deadline=60)
@@ -512,7 +512,7 @@ def test_what_a_killed_verification_left_is_removed(kube: Kube, monkeypatch: pyt
     verify(kube, lambda _: None, image="nginx:1.22", deadline=60, quick=True)
     assert left(kube) == ["clusterctl-verify-young"]
 
-    monkeypatch.setattr("clusterctl.kube.verify._LEFT_BEHIND", timedelta(seconds=-1))
+    monkeypatch.setattr("clusterctl.kube.verify.verify._LEFT_BEHIND", timedelta(seconds=-1))
     said: list[str] = []
     verify(kube, said.append, image="nginx:1.22", deadline=60, quick=True)
 
@@ -522,14 +522,14 @@ def test_what_a_killed_verification_left_is_removed(kube: Kube, monkeypatch: pyt
 
 def test_missing_rights_are_an_error(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be set up is no failed check, and nothing is waited for."""
-    monkeypatch.setattr("clusterctl.kube.verify._nodes", lambda *_: _seen())
-    monkeypatch.setattr("clusterctl.kube.verify._system_pods", lambda *_: _seen())
+    monkeypatch.setattr("clusterctl.kube.verify.verify._nodes", lambda *_: _seen())
+    monkeypatch.setattr("clusterctl.kube.verify.verify._system_pods", lambda *_: _seen())
 
     with Kube(api_server.kubeconfig(token=NOBODY)) as kube, pytest.raises(KubernetesError, match="403 Forbidden"):
         verify(kube, lambda _: None, image="nginx:1.22", deadline=60)
 
 
 def _seen() -> object:
-    from clusterctl.kube.checking import Seen
+    from clusterctl.kube.verify.checking import Seen
 
     return Seen(note="fine")

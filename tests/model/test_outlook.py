@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from clusterctl.model.outlook import DeprecatedApi, EtcdStatus, Outlook, expiry, parse_outlook
 from clusterctl.render import probe
-from clusterctl.steps.probed import probe_values
+from clusterctl.rules.probed import probe_values
 from tests.builders import make_inventory
 
 STATUS = (

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from clusterctl.errors import InputError
+from clusterctl.model.inventory.strict import FOLDER, SecretSource
 from clusterctl.model.secret import Secret, redact
-from clusterctl.model.strict import FOLDER, SecretSource
 
 
 def private(path: Path, content: bytes) -> Path:

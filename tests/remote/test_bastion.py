@@ -195,10 +195,10 @@ def test_a_chain_of_bastions_from_the_configuration_of_openssh(
         Host {sshd.address}
           ProxyJump outer,inner
         Host outer
-          HostName {bastion.address}
+          Hostname {bastion.address}
           Port {bastion.port}
         Host inner
-          HostName {inner.address}
+          Hostname {inner.address}
           Port={inner.port}
         Host *
           IdentityFile {key}

@@ -15,22 +15,22 @@ CONFIG = """
 Include extra/*.conf
 User everybody
 Host web
-  HostName 10.0.0.1
+  Hostname 10.0.0.1
   Port 2201
   User web-user
   IdentityFile ~/.ssh/web
   ProxyJump jump@bastion:2202
 Host v6
-  HostName fd00::1
+  Hostname fd00::1
   ProxyJump [fd00::2]:2203
 Host direct
   ProxyJump none
 Host *.example.com
-  HostName %h.internal
+  Hostname %h.internal
 Match host 10.0.0.1
   IdentityFile /nonexistent/more
 Host bastion
-  HostName 203.0.113.1
+  Hostname 203.0.113.1
   ProxyJump outer
 Host circle
   ProxyJump circle2
@@ -63,7 +63,7 @@ def test_what_is_usual(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_openssh_fills_in(config: Path, tmp_path: Path) -> None:
-    """HostName, User, Port, IdentityFile, ProxyJump, for what one would type after ssh."""
+    """Hostname, User, Port, IdentityFile, ProxyJump, for what one would type after ssh."""
     found = way(config, "web")
 
     assert (str(found), found.port, found.key) == ("everybody@10.0.0.1", 2201, tmp_path / ".ssh/web")

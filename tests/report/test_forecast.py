@@ -4,10 +4,10 @@ import json
 
 import click
 
-from clusterctl.model.drain import DrainOptions
-from clusterctl.model.forecast import forecast
+from clusterctl.model.inventory import DrainOptions
 from clusterctl.model.pods import Around, Owner, Pinned, Pods, Refusal
 from clusterctl.report.forecast import earlier_drains, forecast_json, forecast_text, is_held
+from clusterctl.rules.forecast import forecast
 from tests.builders import make_budget, make_node, make_pod
 from tests.report.golden import compare
 

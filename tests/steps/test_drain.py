@@ -10,12 +10,24 @@ from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.engine.view import View
 from clusterctl.errors import ClusterctlError, KubernetesError, NotVerified, Refused
 from clusterctl.model.facts import ClusterFacts, Cordon
+from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.pods import Around, Owner, Pods, Refusal
-from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain, nodes_drain, reboot, upgrade_node
+from clusterctl.steps.drain.budgets import Budgets
+from clusterctl.steps.drain.emptydir import Emptydir
+from clusterctl.steps.drain.evictable import Evictable
+from clusterctl.steps.drain.losses import Losses
+from clusterctl.steps.drain.placement import Placement
+from clusterctl.steps.drain.unmanaged import Unmanaged
 from clusterctl.steps.finding import Finding
+from clusterctl.steps.nodes.drain import Drain as NodesDrain
+from clusterctl.steps.reboot.drain import Drain as RebootDrain
+from clusterctl.steps.reboot.restart import Restart
+from clusterctl.steps.reboot.uncordon import Uncordon as RebootUncordon
 from clusterctl.steps.step import Step
+from clusterctl.steps.upgrade.drain import Drain
+from clusterctl.steps.upgrade.uncordon import Uncordon
 from tests.builders import make_budget, make_facts, make_inventory, make_node, make_pod, make_situation
 from tests.simulation import FakeClock, World, run
 
@@ -37,34 +49,34 @@ JOB = Pods((make_pod(controller=Owner("Job", "train", "u")),))
 FORCED = "  drain: {force: true, delete_emptydir_data: true}\n"
 
 CASES: list[tuple[Step, Pods, str, type, str]] = [
-    (drain.Budgets(), FREE, "", Satisfied, "1 pod may leave"),
-    (drain.Budgets(), TURNS, "", Satisfied, "2 pods leave in turns, 1 at a time, as the budget shop/web says"),
-    (drain.Budgets(), NEVER, "", Blocked, "the budget shop/web can never allow an eviction"),
-    (drain.Budgets(), NOT_NOW, "", Blocked, "allows no eviction at the moment"),
-    (drain.Budgets(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, "~no budget is asked"),
-    (drain.Unmanaged(), FREE, "", Satisfied, "every pod has a controller"),
-    (drain.Unmanaged(), BARE, "", Blocked, "shop/debug has no controller"),
-    (drain.Unmanaged(), CACHED, "", Satisfied, ""),
-    (drain.Unmanaged(), BARE, FORCED, Satisfied, ""),
-    (drain.Unmanaged(), MANY, "", Blocked, "shop/debug-2 has no controller; and 2 more: see clusterctl forecast"),
-    (drain.EmptyDir(), FREE, "", Satisfied, "none"),
-    (drain.EmptyDir(), CACHED, "", Blocked, "shop/web-1 keeps data in emptyDir cache"),
-    (drain.EmptyDir(), BARE, "", Satisfied, ""),
-    (drain.EmptyDir(), CACHED, FORCED, Satisfied, ""),
-    (drain.Placement(), FREE, "", Satisfied, "every pod finds another node"),
-    (drain.Placement(), HOMELESS, "", Blocked, "shop/web-1 has nowhere to go (w2: without the label disk=ssd)"),
-    (drain.Losses(), FREE, "", Satisfied, "nothing"),
-    (drain.Losses(), JOB, "", Satisfied, "~shop/web-1 of the Job train starts again from zero"),
-    (drain.Losses(), BARE, FORCED, Satisfied, "~shop/debug is deleted for good"),
-    (drain.Evictable(), FREE, "", Satisfied, "1 pod may leave"),
-    (drain.Evictable(), TURNS, "", Satisfied, "2 pods may leave"),
-    (drain.Evictable(), DAEMON, "", Satisfied, "0 pods may leave"),
-    (drain.Evictable(), NOT_NOW, "", Needed, "allows no eviction at the moment"),
-    (drain.Evictable(), NEVER, "", Blocked, "can never allow an eviction"),
-    (drain.Evictable(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, ""),
-    (drain.Evictable(), BARE, "", Blocked, "has no controller"),
-    (drain.Evictable(), CACHED, "", Blocked, "emptyDir"),
-    (drain.Evictable(), HOMELESS, "", Satisfied, ""),
+    (Budgets(), FREE, "", Satisfied, "1 pod may leave"),
+    (Budgets(), TURNS, "", Satisfied, "2 pods leave in turns, 1 at a time, as the budget shop/web says"),
+    (Budgets(), NEVER, "", Blocked, "the budget shop/web can never allow an eviction"),
+    (Budgets(), NOT_NOW, "", Blocked, "allows no eviction at the moment"),
+    (Budgets(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, "~no budget is asked"),
+    (Unmanaged(), FREE, "", Satisfied, "every pod has a controller"),
+    (Unmanaged(), BARE, "", Blocked, "shop/debug has no controller"),
+    (Unmanaged(), CACHED, "", Satisfied, ""),
+    (Unmanaged(), BARE, FORCED, Satisfied, ""),
+    (Unmanaged(), MANY, "", Blocked, "shop/debug-2 has no controller; and 2 more: see clusterctl forecast"),
+    (Emptydir(), FREE, "", Satisfied, "none"),
+    (Emptydir(), CACHED, "", Blocked, "shop/web-1 keeps data in emptyDir cache"),
+    (Emptydir(), BARE, "", Satisfied, ""),
+    (Emptydir(), CACHED, FORCED, Satisfied, ""),
+    (Placement(), FREE, "", Satisfied, "every pod finds another node"),
+    (Placement(), HOMELESS, "", Blocked, "shop/web-1 has nowhere to go (w2: without the label disk=ssd)"),
+    (Losses(), FREE, "", Satisfied, "nothing"),
+    (Losses(), JOB, "", Satisfied, "~shop/web-1 of the Job train starts again from zero"),
+    (Losses(), BARE, FORCED, Satisfied, "~shop/debug is deleted for good"),
+    (Evictable(), FREE, "", Satisfied, "1 pod may leave"),
+    (Evictable(), TURNS, "", Satisfied, "2 pods may leave"),
+    (Evictable(), DAEMON, "", Satisfied, "0 pods may leave"),
+    (Evictable(), NOT_NOW, "", Needed, "allows no eviction at the moment"),
+    (Evictable(), NEVER, "", Blocked, "can never allow an eviction"),
+    (Evictable(), NEVER, "  drain: {disable_eviction: true}\n", Satisfied, ""),
+    (Evictable(), BARE, "", Blocked, "has no controller"),
+    (Evictable(), CACHED, "", Blocked, "emptyDir"),
+    (Evictable(), HOMELESS, "", Satisfied, ""),
 ]
 
 
@@ -92,7 +104,7 @@ def test_pods_that_an_interrupted_drain_evicted_may_still_be_on_their_way_up(pod
     """A budget that allows nothing at the moment stops no run that goes on; one that never will, does."""
     left = make_node("w2", unschedulable=True, cordoned=Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False))
 
-    verdict = drain.Budgets().check(situation(pods, api=replace(OLD, nodes={**OLD.nodes, "w2": left})))
+    verdict = Budgets().check(situation(pods, api=replace(OLD, nodes={**OLD.nodes, "w2": left})))
 
     assert isinstance(verdict, kind)
     if isinstance(verdict, Satisfied):
@@ -107,15 +119,15 @@ def test_a_node_that_a_run_left_cordoned_takes_pods_again(before: bool, kind: ty
     left = make_node("w2", unschedulable=True, cordoned=Cordon("ada@desk", "2026-01-01T00:00:00Z", before))
     api = replace(OLD, nodes={**OLD.nodes, "w2": left})
 
-    assert isinstance(drain.Placement().check(situation(FREE, api=api)), kind)
+    assert isinstance(Placement().check(situation(FREE, api=api)), kind)
 
 
 @pytest.mark.parametrize(
     ("others", "kind"),
     [
-        ((upgrade_node.Drain(), upgrade_node.Uncordon()), Satisfied),
-        ((reboot.Restart(), reboot.Drain(), reboot.Uncordon()), Satisfied),
-        ((nodes_drain.Drain(),), Blocked),
+        ((Drain(), Uncordon()), Satisfied),
+        ((Restart(), RebootDrain(), RebootUncordon()), Satisfied),
+        ((NodesDrain(),), Blocked),
     ],
 )
 def test_pods_may_wait_for_a_node_that_is_given_back(others: tuple[Step, ...], kind: type) -> None:
@@ -123,8 +135,8 @@ def test_pods_may_wait_for_a_node_that_is_given_back(others: tuple[Step, ...], k
     plane = make_node("cp1", taints=("node-role.kubernetes.io/control-plane:NoSchedule",))
     seen = situation(Pods((make_pod(),)), api=ClusterFacts("1.36.3", {"w1": OLD.nodes["w1"], "cp1": plane}))
 
-    verdict = drain.Placement().beside(others).check(seen)
-    losses = drain.Losses().beside(others).check(seen)
+    verdict = Placement().beside(others).check(seen)
+    losses = Losses().beside(others).check(seen)
 
     assert isinstance(verdict, kind)
     assert isinstance(losses, Satisfied)
@@ -138,7 +150,7 @@ def test_a_budget_that_would_wait_for_ever_is_told_with_another_way_out() -> Non
     """Two pods of which one may go, and its successor waits for the node."""
     seen = situation(TURNS, api=ClusterFacts("1.36.3", {"w1": OLD.nodes["w1"]}))
 
-    verdict = drain.Placement().beside((upgrade_node.Drain(), upgrade_node.Uncordon())).check(seen)
+    verdict = Placement().beside((Drain(), Uncordon())).check(seen)
 
     assert isinstance(verdict, Blocked)
     assert "the budget shop/web lets 1 of 2 go, and they would wait for this node themselves" in verdict.reason
@@ -175,7 +187,7 @@ def test_nothing_is_said_without_the_api(step: Step) -> None:
 
 @pytest.mark.parametrize(
     ("step", "flag"),
-    [(drain.Unmanaged(), "--force"), (drain.EmptyDir(), "--delete-emptydir-data"), (drain.Placement(), "--ignore")],
+    [(Unmanaged(), "--force"), (Emptydir(), "--delete-emptydir-data"), (Placement(), "--ignore")],
 )
 def test_the_flag_that_overrides_is_named(step: Step, flag: str) -> None:
     """Where going on is safe for who knows what he does, the way to say so is told."""
@@ -220,7 +232,7 @@ def test_evictions_are_asked_for_the_node_alone_and_again_after_a_change() -> No
     def look(host: str, max_age: float = float("inf")) -> Situation:
         return view.look_ahead(view.situation(inventory.host(host), api=True, pods=True), max_age=max_age)
 
-    assert isinstance(drain.Evictable().check(look("w1")), Needed)
+    assert isinstance(Evictable().check(look("w1")), Needed)
     look("w1")
     look("w2")
     assert world.asked == [("around",), ("web-1",), ("web-2",)]
@@ -233,7 +245,7 @@ def test_evictions_are_asked_for_the_node_alone_and_again_after_a_change() -> No
     clock.sleep(1)
     view.changed(())
     clock.sleep(1)
-    assert isinstance(drain.Evictable().check(look("w1")), Satisfied)
+    assert isinstance(Evictable().check(look("w1")), Satisfied)
 
 
 class Recovering(World):
@@ -252,7 +264,7 @@ class Recovering(World):
 def walk(world: World) -> list[Event]:
     """Run the step on the worker alone."""
     world.hosts["cp1"] = make_facts("cp1", paths=frozenset({ADMIN_CONF}))
-    play = Play("Drain", "worker", (drain.Evictable(),), only=frozenset({"w1"}))
+    play = Play("Drain", "worker", (Evictable(),), only=frozenset({"w1"}))
     return run(Playbook("drain", (play,)), world)
 
 
@@ -284,7 +296,7 @@ def test_what_an_operator_waits_for_is_told_wherever_its_budget_is_in_the_way() 
     cordon = "where Cluster db moves its pods once their node is cordoned: clusterctl cordon w1; or "
     world = World(make_inventory(), api=OLD, pods=replace(NEVER, budgets=(kept,), refusals={}))
 
-    found = drain.Budgets().check(situation(replace(NEVER, budgets=(kept,))))
+    found = Budgets().check(situation(replace(NEVER, budgets=(kept,))))
     with pytest.raises(NotVerified) as caught:
         walk(world)
 
@@ -313,4 +325,4 @@ def test_an_api_that_fails_in_the_middle_of_a_look_is_told() -> None:
     found = view.look_ahead(view.situation(inventory.host("w1"), api=True, pods=True))
 
     assert (found.api, found.pods, found.api_problem) == (None, None, "the API server went away")
-    assert isinstance(drain.Budgets().check(found), Unknown)
+    assert isinstance(Budgets().check(found), Unknown)

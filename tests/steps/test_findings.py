@@ -5,15 +5,30 @@ from typing import Any
 
 import pytest
 
+from clusterctl.model import places
 from clusterctl.model.facts import ClockFact, Disk, FileFact, Link, Route, Service
 from clusterctl.model.survey import EndpointFact, Fsync, Survey, Way
 from clusterctl.model.verdict import Blocked, Satisfied
-from clusterctl.steps import preflight, preflight_identity, preflight_network, surveying
+from clusterctl.rules import surveying
 from clusterctl.steps.catalogue import CATALOGUE
 from clusterctl.steps.finding import Finding
+from clusterctl.steps.preflight.cidrs import Cidrs
+from clusterctl.steps.preflight.clock import Clock
+from clusterctl.steps.preflight.disk_space import DiskSpace
+from clusterctl.steps.preflight.docker import Docker
+from clusterctl.steps.preflight.endpoint import Endpoint
+from clusterctl.steps.preflight.etcd_disk import EtcdDisk
+from clusterctl.steps.preflight.mac_address import MacAddress
+from clusterctl.steps.preflight.mtu import Mtu
+from clusterctl.steps.preflight.product_uuid import ProductUuid
+from clusterctl.steps.preflight.reach import Reach
+from clusterctl.steps.preflight.registries import Registries
+from clusterctl.steps.preflight.ssh_host_keys import SshHostKeys
+from clusterctl.steps.preflight.time_service import TimeService
+from clusterctl.steps.preflight.unique_address import UniqueAddress
 from tests.builders import make_facts, make_inventory, make_situation, make_survey
 
-NODE = frozenset({preflight.KUBELET_CONF})
+NODE = frozenset({places.KUBELET_CONF})
 W2 = make_facts("w2")
 FLANNEL = "  network: {plugin: flannel}\n"
 CLONE = {"host_keys": frozenset({"ssh-rsa A", "ssh-ed25519 w2"})}
@@ -26,7 +41,7 @@ def way(peer: str = "cp1", problem: str = "", **changes: Any) -> Way:
 
 def disks(free: int, size: int = 100_000, mounted: str = "/") -> dict[str, Disk]:
     """All directories on one file system."""
-    return {path: Disk(free, size, mounted) for path in preflight_identity.DISKS}
+    return {path: Disk(free, size, mounted) for path in places.DISKS}
 
 
 def endpoint(problem: str, by: str = "", address: str = "203.0.113.5") -> Survey:
@@ -35,71 +50,71 @@ def endpoint(problem: str, by: str = "", address: str = "203.0.113.5") -> Survey
 
 
 HOST_CASES: list[tuple[Finding, str, dict[str, Any], type, str]] = [
-    (preflight_identity.ProductUuid(), "w1", {}, Satisfied, "gives none"),
-    (preflight_identity.ProductUuid(), "w1", {"product_uuid": "4c4c"}, Satisfied, "4c4c"),
-    (preflight_identity.MacAddress(), "w1", {}, Satisfied, "52:54:00:00:00:21"),
-    (preflight_identity.MacAddress(), "w1", {"links": {}}, Satisfied, "none"),
+    (ProductUuid(), "w1", {}, Satisfied, "gives none"),
+    (ProductUuid(), "w1", {"product_uuid": "4c4c"}, Satisfied, "4c4c"),
+    (MacAddress(), "w1", {}, Satisfied, "52:54:00:00:00:21"),
+    (MacAddress(), "w1", {"links": {}}, Satisfied, "none"),
     (
-        preflight_identity.MacAddress(),
+        MacAddress(),
         "w1",
         {"links": {"192.0.2.21": W2.links["192.0.2.22"]}},
         Blocked,
         "w2 has the same MAC address, 52:54:00:00:00:22",
     ),
     (
-        preflight_identity.MacAddress(),
+        MacAddress(),
         "w1",
         {"links": {"192.0.2.21": Link("eth0", "52:54:00:00:00:21", 1500), "10.0.2.15": W2.links["192.0.2.22"]}},
         Satisfied,
         "",
     ),
-    (preflight_identity.HostKeys(), "w1", {}, Satisfied, "of its own"),
-    (preflight_identity.HostKeys(), "w1", CLONE, Blocked, "w2 has the same SSH host key (ssh-ed25519)"),
-    (preflight_identity.Clock(), "w1", {}, Satisfied, "within"),
-    (preflight_identity.Clock(), "w1", {"clock": None}, Satisfied, "not measured"),
-    (preflight_identity.Clock(), "w1", {"clock": ClockFact(9.0, 0.2)}, Blocked, "9.0 s ahead of the other hosts'"),
-    (preflight_identity.Clock(), "w1", {"clock": ClockFact(-40.0, 0.2)}, Blocked, "40.0 s behind"),
-    (preflight_identity.Clock(), "w1", {"clock": ClockFact(3.0, 0.2)}, Satisfied, "~3.0 s ahead"),
-    (preflight_identity.Clock(), "w1", {"clock": ClockFact(6.0, 5.5)}, Satisfied, "within"),
-    (preflight_identity.TimeService(), "w1", {}, Satisfied, "systemd-timesyncd"),
-    (preflight_identity.TimeService(), "w1", {"services": {}}, Satisfied, "~no time service"),
-    (preflight_identity.DiskSpace(), "cp1", {}, Satisfied, "50000 MiB free"),
-    (preflight_identity.DiskSpace(), "cp1", {"disks": disks(7000)}, Blocked, "7000 MiB free for /var/lib/containerd"),
-    (preflight_identity.DiskSpace(), "w1", {"disks": disks(7000)}, Satisfied, "~/ has 7 % left"),
-    (preflight_identity.DiskSpace(), "w1", {"disks": disks(7000, 20_000)}, Satisfied, "7000 MiB"),
+    (SshHostKeys(), "w1", {}, Satisfied, "of its own"),
+    (SshHostKeys(), "w1", CLONE, Blocked, "w2 has the same SSH host key (ssh-ed25519)"),
+    (Clock(), "w1", {}, Satisfied, "within"),
+    (Clock(), "w1", {"clock": None}, Satisfied, "not measured"),
+    (Clock(), "w1", {"clock": ClockFact(9.0, 0.2)}, Blocked, "9.0 s ahead of the other hosts'"),
+    (Clock(), "w1", {"clock": ClockFact(-40.0, 0.2)}, Blocked, "40.0 s behind"),
+    (Clock(), "w1", {"clock": ClockFact(3.0, 0.2)}, Satisfied, "~3.0 s ahead"),
+    (Clock(), "w1", {"clock": ClockFact(6.0, 5.5)}, Satisfied, "within"),
+    (TimeService(), "w1", {}, Satisfied, "systemd-timesyncd"),
+    (TimeService(), "w1", {"services": {}}, Satisfied, "~no time service"),
+    (DiskSpace(), "cp1", {}, Satisfied, "50000 MiB free"),
+    (DiskSpace(), "cp1", {"disks": disks(7000)}, Blocked, "7000 MiB free for /var/lib/containerd"),
+    (DiskSpace(), "w1", {"disks": disks(7000)}, Satisfied, "~/ has 7 % left"),
+    (DiskSpace(), "w1", {"disks": disks(7000, 20_000)}, Satisfied, "7000 MiB"),
     (
-        preflight_identity.DiskSpace(),
+        DiskSpace(),
         "cp1",
         {"disks": {**disks(50_000), "/var/lib/etcd": Disk(16, 16, "/var/lib/etcd")}},
         Blocked,
         "16 MiB free for /var/lib/etcd (on /var/lib/etcd), 2048 wanted",
     ),
-    (preflight_identity.DiskSpace(), "w1", {"disks": disks(10), "paths": NODE}, Satisfied, "a node already"),
-    (preflight_network.UniqueAddress(), "w1", {}, Satisfied, "192.0.2.21"),
+    (DiskSpace(), "w1", {"disks": disks(10), "paths": NODE}, Satisfied, "a node already"),
+    (UniqueAddress(), "w1", {}, Satisfied, "192.0.2.21"),
     (
-        preflight_network.UniqueAddress(),
+        UniqueAddress(),
         "w1",
         {"addresses": ("192.0.2.22",)},
         Blocked,
         "w2 carries 192.0.2.22 as well",
     ),
-    (preflight_network.Cidrs(), "w1", {"routes": (Route("192.0.2.0/24", "eth0"),)}, Satisfied, ""),
+    (Cidrs(), "w1", {"routes": (Route("192.0.2.0/24", "eth0"),)}, Satisfied, ""),
     (
-        preflight_network.Cidrs(),
+        Cidrs(),
         "w1",
         {"routes": (Route("10.10.3.0/24", "tun0"),)},
         Blocked,
         "pod_cidr 10.10.0.0/16 overlaps the route to 10.10.3.0/24 on tun0",
     ),
-    (preflight_network.Cidrs(), "w1", {"routes": (Route("10.10.3.0/24", "cni0"),)}, Satisfied, ""),
-    (preflight_network.Cidrs(), "w1", {"routes": (Route("10.10.3.0/24", "tun0"),), "paths": NODE}, Satisfied, "node"),
-    (preflight_network.Cidrs(), "w1", {"nameservers": ("10.96.1.1",)}, Blocked, "the name server 10.96.1.1"),
-    (preflight_network.Cidrs(), "w1", {"addresses": ("10.10.0.5",)}, Blocked, "10.10.0.5, the address of w1"),
-    (preflight_network.Cidrs(), "w1", {"routes": (Route("fd00::/64", "eth0"),)}, Satisfied, ""),
-    (preflight.Docker(), "w1", {}, Satisfied, "none"),
-    (preflight.Docker(), "w1", {"services": {preflight.DOCKER: Service("active", "enabled")}}, Blocked, "Docker runs"),
+    (Cidrs(), "w1", {"routes": (Route("10.10.3.0/24", "cni0"),)}, Satisfied, ""),
+    (Cidrs(), "w1", {"routes": (Route("10.10.3.0/24", "tun0"),), "paths": NODE}, Satisfied, "node"),
+    (Cidrs(), "w1", {"nameservers": ("10.96.1.1",)}, Blocked, "the name server 10.96.1.1"),
+    (Cidrs(), "w1", {"addresses": ("10.10.0.5",)}, Blocked, "10.10.0.5, the address of w1"),
+    (Cidrs(), "w1", {"routes": (Route("fd00::/64", "eth0"),)}, Satisfied, ""),
+    (Docker(), "w1", {}, Satisfied, "none"),
+    (Docker(), "w1", {"services": {places.DOCKER_SERVICE: Service("active", "enabled")}}, Blocked, "Docker runs"),
     (
-        preflight.Docker(),
+        Docker(),
         "w1",
         {"files": {"/etc/containerd/config.toml": FileFact('disabled_plugins = ["cri"]\n', "644")}},
         Satisfied,
@@ -108,76 +123,76 @@ HOST_CASES: list[tuple[Finding, str, dict[str, Any], type, str]] = [
 ]
 
 SURVEY_CASES: list[tuple[Finding, str, Survey | None, type, str]] = [
-    (preflight_network.Reach(), "w1", make_survey(ways=(way(),)), Satisfied, "1 ways open"),
-    (preflight_network.Reach(), "w1", None, Satisfied, "not asked"),
-    (preflight_network.Reach(), "w1", Survey(problem="perl is not installed"), Blocked, "perl is not installed"),
+    (Reach(), "w1", make_survey(ways=(way(),)), Satisfied, "1 ways open"),
+    (Reach(), "w1", None, Satisfied, "not asked"),
+    (Reach(), "w1", Survey(problem="perl is not installed"), Blocked, "perl is not installed"),
     (
-        preflight_network.Reach(),
+        Reach(),
         "w1",
         make_survey(ways=(way(problem="no answer"), way(problem="no answer", protocol="udp", port=8472), way("w2"))),
         Blocked,
         "cannot reach TCP 6443, UDP 8472 of cp1: no answer",
     ),
     (
-        preflight_network.Reach(),
+        Reach(),
         "w1",
         make_survey(ways=(way(answered_by="w2"),)),
         Blocked,
         "w2 answers at the address of cp1",
     ),
     (
-        preflight_network.PathMtu(),
+        Mtu(),
         "w1",
         make_survey(ways=(way(protocol="udp", port=8472, packet=1500, wanted=1500),)),
         Satisfied,
         "1500 bytes",
     ),
     (
-        preflight_network.PathMtu(),
+        Mtu(),
         "w1",
         make_survey(ways=(way(protocol="udp", port=8472, packet=1400, wanted=1500),)),
         Blocked,
         "packets of 1500 bytes do not reach cp1 (1400 do)",
     ),
     (
-        preflight_network.PathMtu(),
+        Mtu(),
         "w1",
         make_survey(ways=(way(problem="no answer", protocol="udp", wanted=1500),)),
         Satisfied,
         "not tried",
     ),
-    (preflight_network.Endpoint(), "w1", make_survey(), Satisfied, "leads to cp1"),
-    (preflight_network.Endpoint(), "w1", make_survey(endpoint=None), Satisfied, "not asked"),
-    (preflight_network.Endpoint(), "w1", make_survey(endpoint=()), Blocked, "does not resolve"),
-    (preflight_network.Endpoint(), "w1", endpoint("", "w2", "192.0.2.22"), Blocked, "an address of the worker w2"),
-    (preflight_network.Endpoint(), "w1", endpoint("no answer", "", "192.0.2.11"), Blocked, "on cp1) cannot be reached"),
-    (preflight_network.Endpoint(), "w1", endpoint("", "cp1"), Satisfied, "~203.0.113.5 is on no interface"),
-    (preflight_network.Endpoint(), "w1", endpoint(""), Satisfied, "~203.0.113.5 is on no interface"),
-    (preflight_network.Endpoint(), "w1", endpoint("", "w1"), Blocked, "w1 answers there"),
-    (preflight_network.Endpoint(), "w1", endpoint("", "?"), Blocked, "something else answers"),
-    (preflight_network.Endpoint(), "w1", endpoint("", "-"), Satisfied, "~the endpoint"),
-    (preflight_network.Endpoint(), "w1", endpoint("Connection refused"), Satisfied, "~the endpoint"),
-    (preflight_network.Endpoint(), "w1", endpoint("no answer"), Blocked, "cannot be reached from here: no answer"),
-    (preflight_network.Registries(), "w1", make_survey(), Satisfied, "registry.k8s.io"),
+    (Endpoint(), "w1", make_survey(), Satisfied, "leads to cp1"),
+    (Endpoint(), "w1", make_survey(endpoint=None), Satisfied, "not asked"),
+    (Endpoint(), "w1", make_survey(endpoint=()), Blocked, "does not resolve"),
+    (Endpoint(), "w1", endpoint("", "w2", "192.0.2.22"), Blocked, "an address of the worker w2"),
+    (Endpoint(), "w1", endpoint("no answer", "", "192.0.2.11"), Blocked, "on cp1) cannot be reached"),
+    (Endpoint(), "w1", endpoint("", "cp1"), Satisfied, "~203.0.113.5 is on no interface"),
+    (Endpoint(), "w1", endpoint(""), Satisfied, "~203.0.113.5 is on no interface"),
+    (Endpoint(), "w1", endpoint("", "w1"), Blocked, "w1 answers there"),
+    (Endpoint(), "w1", endpoint("", "?"), Blocked, "something else answers"),
+    (Endpoint(), "w1", endpoint("", "-"), Satisfied, "~the endpoint"),
+    (Endpoint(), "w1", endpoint("Connection refused"), Satisfied, "~the endpoint"),
+    (Endpoint(), "w1", endpoint("no answer"), Blocked, "cannot be reached from here: no answer"),
+    (Registries(), "w1", make_survey(), Satisfied, "registry.k8s.io"),
     (
-        preflight_network.Registries(),
+        Registries(),
         "w1",
         make_survey(registries=(("quay.io", "https://quay.io: curl: (6) no host"), ("registry.k8s.io", ""))),
         Blocked,
         "quay.io does not answer (https://quay.io: curl: (6) no host)",
     ),
     (
-        preflight_network.Registries(),
+        Registries(),
         "w1",
         make_survey(registries=(("quay.io", "curl is not installed"),)),
         Satisfied,
         "~curl is not installed yet",
     ),
-    (preflight_identity.EtcdDisk(), "cp1", make_survey(), Satisfied, "median 1.0 ms"),
-    (preflight_identity.EtcdDisk(), "w1", make_survey(fsync=None), Satisfied, "no etcd on a worker"),
-    (preflight_identity.EtcdDisk(), "cp1", make_survey(fsync=None), Satisfied, "~not measured"),
-    (preflight_identity.EtcdDisk(), "cp1", make_survey(fsync=Fsync(100, 1.0, 24.0)), Satisfied, "~100 writes"),
-    (preflight_identity.EtcdDisk(), "cp1", make_survey(fsync=Fsync(60, 13.0, 24.0)), Blocked, "slow: 60 writes"),
+    (EtcdDisk(), "cp1", make_survey(), Satisfied, "median 1.0 ms"),
+    (EtcdDisk(), "w1", make_survey(fsync=None), Satisfied, "no etcd on a worker"),
+    (EtcdDisk(), "cp1", make_survey(fsync=None), Satisfied, "~not measured"),
+    (EtcdDisk(), "cp1", make_survey(fsync=Fsync(100, 1.0, 24.0)), Satisfied, "~100 writes"),
+    (EtcdDisk(), "cp1", make_survey(fsync=Fsync(60, 13.0, 24.0)), Blocked, "slow: 60 writes"),
 ]
 
 
@@ -210,7 +225,7 @@ def test_clones_name_each_other() -> None:
     facts = {name: make_facts(name, product_uuid="4c4c") for name in ("cp1", "w1", "w2")}
     situation = replace(make_situation("w1"), all_facts=facts)
 
-    expect(preflight_identity.ProductUuid().check(situation), Blocked, "cp1 and w2 have the same product_uuid, 4c4c")
+    expect(ProductUuid().check(situation), Blocked, "cp1 and w2 have the same product_uuid, 4c4c")
 
 
 def test_hosts_that_agree_with_each_other_and_not_with_us() -> None:
@@ -218,10 +233,12 @@ def test_hosts_that_agree_with_each_other_and_not_with_us() -> None:
     facts = {name: make_facts(name, clock=ClockFact(900.0, 0.2)) for name in ("cp1", "w1", "w2")}
     situation = replace(make_situation("w1"), all_facts=facts)
 
-    expect(preflight_identity.Clock().check(situation), Satisfied, "~900 s ahead of this computer's")
+    expect(Clock().check(situation), Satisfied, "~900 s ahead of this computer's")
 
 
-@pytest.mark.parametrize("step", [step for step in CATALOGUE if isinstance(step, Finding)], ids=lambda step: step.name)
+@pytest.mark.parametrize(
+    "step", [step for step in CATALOGUE.values() if isinstance(step, Finding)], ids=lambda step: step.name
+)
 def test_every_finding_can_be_ignored_and_stays_seen(step: Finding) -> None:
     """Whatever blocks becomes a warning with the same words; the step itself is left as it is."""
     situation = make_situation("cp1", hostname="localhost", init="runit")

@@ -13,17 +13,19 @@ import pytest
 
 from clusterctl.model.facts import FileFact, Package, Service
 from clusterctl.model.inventory import Inventory, parse_inventory
+from clusterctl.model.places import ENCRYPTION
 from clusterctl.model.situation import Situation
 from clusterctl.render import probe, reader, survey
-from clusterctl.steps import surveying, upgrade_snapshot
+from clusterctl.rules import surveying
+from clusterctl.rules.probed import probe_values
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.kubeadm import ENCRYPTION
-from clusterctl.steps.probed import probe_values
 from clusterctl.steps.step import Step
+from clusterctl.steps.upgrade import snapshot
+from clusterctl.steps.upgrade.snapshot import Record
 from tests.builders import PATCHES, PAUSE, SOURCES, SWITCHES, VIRTUAL, make_facts, make_inventory, make_situation
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-STEPS = {step.name: step for step in CATALOGUE}
+STEPS = {step.name: step for step in CATALOGUE.values()}
 
 NESTED = """\
 cluster:
@@ -236,14 +238,14 @@ def test_the_survey(mode: str) -> None:
 
 def test_what_a_backup_leaves() -> None:
     """The note on the host, and the way back that lies beside the backup, are as reviewed."""
-    record = upgrade_snapshot.Record("1.36.3", "20270115T080000Z", 1.8e9, 4711, "aaaa", "op@desk:/backups/my cluster")
-    text = upgrade_snapshot.kept_script(record).text
+    record = Record("1.36.3", "20270115T080000Z", 1.8e9, 4711, "aaaa", "op@desk:/backups/my cluster")
+    text = snapshot.kept_script(record).text
     images = {"etcd": "registry.k8s.io/etcd:3.6.8-0"}
     planes = {name: replace(facts, static_pods=images) for name, facts in SECOND.all_facts.items()}
     on = replace(SECOND, all_facts=planes)
 
     compare("upgrade-snapshot-kept.sh", text)
-    compare("restore.md", upgrade_snapshot.restore_text(on, record.stamp, {"revision": 4711, "totalKey": 815}))
+    compare("restore.md", snapshot.restore_text(on, record.stamp, {"revision": 4711, "totalKey": 815}))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
 
 
@@ -285,7 +287,7 @@ def test_every_step_that_sends_something_has_a_golden() -> None:
     covered = {step.name for _, step, _ in SCRIPTS}
     flannel = make_inventory("  network: {plugin: flannel}")
     plans = (PLAIN, flannel, OWN, HIGHLY_AVAILABLE)
-    sends = {step.name for step in CATALOGUE for plan in plans if step.preview(situation("cp1", plan))}
+    sends = {step.name for step in CATALOGUE.values() for plan in plans if step.preview(situation("cp1", plan))}
 
     assert sends == covered
 

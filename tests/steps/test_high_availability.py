@@ -8,23 +8,27 @@ import pytest
 
 from clusterctl.engine.events import StepChanged
 from clusterctl.engine.playbook import load_playbook
+from clusterctl.model import places
 from clusterctl.model.facts import ClusterFacts, EtcdMember, FileFact, Package, Service
-from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.places import ADMIN_CONF
+from clusterctl.model.situation import Situation
 from clusterctl.model.survey import EndpointFact
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.resources import folder
-from clusterctl.steps import (
-    api_server,
-    control_plane,
-    endpoint,
-    endpoint_rotation,
-    kubeadm,
-    preflight,
-    preflight_endpoint,
-    preflight_network,
-    surveying,
-)
+from clusterctl.rules import ports, surveying
+from clusterctl.steps.api_server.encryption_key import EncryptionKey
 from clusterctl.steps.catalogue import CATALOGUE
+from clusterctl.steps.control_plane.init import FINISHED, Init
+from clusterctl.steps.control_plane.join import Join
+from clusterctl.steps.control_plane.ready import Ready
+from clusterctl.steps.endpoint.haproxy import Haproxy
+from clusterctl.steps.endpoint.keepalived import Keepalived
+from clusterctl.steps.endpoint.leave import Leave
+from clusterctl.steps.endpoint.rejoin import Rejoin
+from clusterctl.steps.preflight.control_planes import ControlPlanes
+from clusterctl.steps.preflight.endpoint import Endpoint
+from clusterctl.steps.preflight.ports import Ports
+from clusterctl.steps.preflight.virtual_ip import VirtualIp
 from clusterctl.steps.step import Step
 from tests.builders import (
     SWITCHES,
@@ -38,20 +42,20 @@ from tests.builders import (
 )
 from tests.simulation import World, run
 
-TRACES = frozenset({ADMIN_CONF, preflight.KUBELET_CONF, preflight.ETCD_DATA, *control_plane.MANIFESTS})
+TRACES = frozenset({ADMIN_CONF, places.KUBELET_CONF, places.ETCD_DATA, *places.MANIFESTS})
 CP1, CP2 = EtcdMember("a1", "cp1", ("192.0.2.11",)), EtcdMember("b2", "cp2", ("192.0.2.12",))
 LEARNER = replace(CP2, learner=True)
-PODS = {f"{name}-{node}": True for name in control_plane.STATIC_PODS for node in ("cp1", "cp2")}
-ONE = ClusterFacts("1.36.3", {"cp1": make_node("cp1", control_plane=True)}, finished=frozenset(control_plane.FINISHED))
+PODS = {f"{name}-{node}": True for name in places.STATIC_PODS for node in ("cp1", "cp2")}
+ONE = ClusterFacts("1.36.3", {"cp1": make_node("cp1", control_plane=True)}, finished=frozenset(FINISHED))
 TWO = replace(ONE, nodes={**ONE.nodes, "cp2": make_node("cp2", control_plane=True)}, static_pods=PODS)
 ALONE: Mapping[str, Any] = {"cp1": {"paths": TRACES, "etcd_members": (CP1,)}}
 WITH_LEARNER: Mapping[str, Any] = {"cp1": {"paths": TRACES, "etcd_members": (CP1, LEARNER)}}
-KEY = {kubeadm.ENCRYPTION: "a digest"}
-OTHER_KEY: Mapping[str, Any] = {"cp1": {"digests": {kubeadm.ENCRYPTION: "another"}}}
+KEY = {places.ENCRYPTION: "a digest"}
+OTHER_KEY: Mapping[str, Any] = {"cp1": {"digests": {places.ENCRYPTION: "another"}}}
 
 PLAIN = make_situation("cp2", control_planes=3, extra=VIRTUAL)
-RUNNING = {name: Service("active", "enabled") for name in (endpoint.HAPROXY_SERVICE, endpoint.KEEPALIVED_SERVICE)}
-INSTALLED = {name: Package("1.0", held=False, intact=True) for name in endpoint.PACKAGES}
+RUNNING = {name: Service("active", "enabled") for name in (places.HAPROXY_SERVICE, places.KEEPALIVED_SERVICE)}
+INSTALLED = {name: Package("1.0", held=False, intact=True) for name in places.ENDPOINT_PACKAGES}
 HOLDS: dict[str, Any] = {"addresses": ("192.0.2.12", VIRTUAL_IP), "services": RUNNING}
 OLD, HALF, NEW, NEWER = (
     dict[str, Any](
@@ -78,81 +82,81 @@ def done(step: Step, **changes: Any) -> dict[str, Any]:
 
 CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
     # Joining: what the host, the API and etcd know has to agree.
-    (control_plane.Join(), None, {}, Needed, "cp2 is not a control plane yet"),
-    (control_plane.Join(), ONE, {"others": ALONE}, Needed, "cp2 is not a control plane yet"),
-    (control_plane.Join(), None, {"paths": TRACES}, Unknown, "no cluster"),
-    (control_plane.Join(), None, {"paths": TRACES - {ADMIN_CONF}}, Blocked, "the API cannot be asked"),
-    (control_plane.Join(), TWO, {"paths": TRACES, "etcd_members": (CP1, CP2)}, Satisfied, "cp2 is a control plane"),
-    (control_plane.Join(), TWO, {"paths": TRACES}, Satisfied, "cp2 is a control plane"),
-    (control_plane.Join(), TWO, {"others": ALONE}, Blocked, "the cluster has a node cp2, and this host has nothing"),
-    (control_plane.Join(), ONE, {"others": WITH_LEARNER}, Blocked, "etcd has a member b2 at 192.0.2.12, and this host"),
+    (Join(), None, {}, Needed, "cp2 is not a control plane yet"),
+    (Join(), ONE, {"others": ALONE}, Needed, "cp2 is not a control plane yet"),
+    (Join(), None, {"paths": TRACES}, Unknown, "no cluster"),
+    (Join(), None, {"paths": TRACES - {ADMIN_CONF}}, Blocked, "the API cannot be asked"),
+    (Join(), TWO, {"paths": TRACES, "etcd_members": (CP1, CP2)}, Satisfied, "cp2 is a control plane"),
+    (Join(), TWO, {"paths": TRACES}, Satisfied, "cp2 is a control plane"),
+    (Join(), TWO, {"others": ALONE}, Blocked, "the cluster has a node cp2, and this host has nothing"),
+    (Join(), ONE, {"others": WITH_LEARNER}, Blocked, "etcd has a member b2 at 192.0.2.12, and this host"),
     (
-        control_plane.Join(),
+        Join(),
         TWO,
         {"paths": TRACES, "others": WITH_LEARNER},
         Blocked,
         "is a learner and was not promoted",
     ),
     (
-        control_plane.Join(),
+        Join(),
         TWO,
         {"paths": TRACES, "others": {"cp1": {"paths": TRACES, "etcd_members": (CP1, replace(CP2, name=""))}}},
         Blocked,
         "its member b2 of etcd has never started, and the quorum counts on it: 2 of 2 members have to answer",
     ),
     (
-        control_plane.Join(),
+        Join(),
         ONE,
         {
-            "paths": frozenset({ADMIN_CONF, preflight.BOOTSTRAP_CONF}),
+            "paths": frozenset({ADMIN_CONF, places.BOOTSTRAP_CONF}),
             "others": {"cp1": {"paths": TRACES, "etcd_members": (CP1, replace(LEARNER, name=""))}},
         },
         Blocked,
         "its member b2 of etcd has never started, and is a learner without a vote",
     ),
-    (control_plane.Join(), TWO, {"paths": TRACES, "etcd_members": (CP1,)}, Blocked, "it is no member of etcd"),
-    (control_plane.Join(), ONE, {"paths": TRACES, "others": ALONE}, Blocked, "node/cp2 is missing"),
+    (Join(), TWO, {"paths": TRACES, "etcd_members": (CP1,)}, Blocked, "it is no member of etcd"),
+    (Join(), ONE, {"paths": TRACES, "others": ALONE}, Blocked, "node/cp2 is missing"),
     (
-        control_plane.Join(),
+        Join(),
         ONE,
-        {"paths": frozenset({preflight.BOOTSTRAP_CONF}), "others": ALONE},
+        {"paths": frozenset({places.BOOTSTRAP_CONF}), "others": ALONE},
         Blocked,
         "did not come to its end: /etc/kubernetes/kubelet.conf is missing",
     ),
     (
-        control_plane.Join(),
+        Join(),
         ONE,
-        {"paths": frozenset({preflight.KUBELET_CONF}), "others": ALONE},
+        {"paths": frozenset({places.KUBELET_CONF}), "others": ALONE},
         Blocked,
         "etcd.yaml is missing",
     ),
     (
-        control_plane.Join(),
+        Join(),
         replace(TWO, nodes={**ONE.nodes, "cp2": make_node("cp2")}),
-        {"paths": frozenset({preflight.KUBELET_CONF})},
+        {"paths": frozenset({places.KUBELET_CONF})},
         Blocked,
         "cp2 is a worker of this cluster",
     ),
     (
-        control_plane.Join(),
+        Join(),
         replace(TWO, nodes={**ONE.nodes, "cp2": make_node("cp2")}),
         {"paths": TRACES},
         Blocked,
         "the control-plane label of node/cp2 is missing",
     ),
-    (control_plane.Ready(), None, {}, Unknown, "no cluster"),
-    (control_plane.Ready(), ONE, {}, Unknown, "not a node"),
-    (control_plane.Ready(), TWO, {}, Satisfied, "etcd"),
-    (control_plane.Ready(), replace(TWO, static_pods={**PODS, "etcd-cp2": False}), {}, Needed, "etcd-cp2 is not ready"),
-    (control_plane.Ready(), replace(TWO, static_pods={}), {}, Needed, "kube-scheduler-cp2 are not ready"),
+    (Ready(), None, {}, Unknown, "no cluster"),
+    (Ready(), ONE, {}, Unknown, "not a node"),
+    (Ready(), TWO, {}, Satisfied, "etcd"),
+    (Ready(), replace(TWO, static_pods={**PODS, "etcd-cp2": False}), {}, Needed, "etcd-cp2 is not ready"),
+    (Ready(), replace(TWO, static_pods={}), {}, Needed, "kube-scheduler-cp2 are not ready"),
     # What lies beside the API server is the same on all.
-    (api_server.EncryptionKey(), None, {"extra": SWITCHES}, Unknown, "cp1 makes the key first"),
-    (api_server.EncryptionKey(), None, {"extra": SWITCHES, "others": OTHER_KEY}, Needed, "cp1 has it"),
-    (api_server.EncryptionKey(), None, {"extra": SWITCHES, "others": OTHER_KEY, "digests": KEY}, Blocked, "cp1, cp2"),
+    (EncryptionKey(), None, {"extra": SWITCHES}, Unknown, "cp1 makes the key first"),
+    (EncryptionKey(), None, {"extra": SWITCHES, "others": OTHER_KEY}, Needed, "cp1 has it"),
+    (EncryptionKey(), None, {"extra": SWITCHES, "others": OTHER_KEY, "digests": KEY}, Blocked, "cp1, cp2"),
     # HAProxy and keepalived.
     *(
         (step, None, changes, kind, text)
-        for step in (endpoint.HaProxy(), endpoint.Keepalived())
+        for step in (Haproxy(), Keepalived())
         for changes, kind, text in (
             ({}, Satisfied, "not wanted"),
             ({"extra": VIRTUAL}, Needed, "is missing or differs"),
@@ -167,7 +171,7 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
     ),
     # An API server that restarts leaves the endpoint first.
     *(
-        (endpoint_rotation.Leave(), None, {"extra": VIRTUAL, **changes}, kind, text)
+        (Leave(), None, {"extra": VIRTUAL, **changes}, kind, text)
         for changes, kind, text in (
             ({**OLD, **USED}, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
             ({**OLD, **UNUSED}, Satisfied, "no HAProxy sends requests to cp2"),
@@ -178,27 +182,27 @@ CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
             ({**NEWER, **USED}, Satisfied, "its API server runs 1.37.0"),
         )
     ),
-    (endpoint_rotation.Leave(), None, {**OLD}, Satisfied, "there is no other API server"),
-    (endpoint_rotation.Rejoin(), None, {}, Satisfied, "not wanted"),
-    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL}, Satisfied, "no HAProxy leaves cp2 out"),
-    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL, **USED}, Satisfied, "no HAProxy leaves cp2 out"),
-    (endpoint_rotation.Rejoin(), None, {"extra": VIRTUAL, **UNUSED}, Needed, "cp1, cp2, cp3 sends nothing to cp2"),
+    (Leave(), None, {**OLD}, Satisfied, "there is no other API server"),
+    (Rejoin(), None, {}, Satisfied, "not wanted"),
+    (Rejoin(), None, {"extra": VIRTUAL}, Satisfied, "no HAProxy leaves cp2 out"),
+    (Rejoin(), None, {"extra": VIRTUAL, **USED}, Satisfied, "no HAProxy leaves cp2 out"),
+    (Rejoin(), None, {"extra": VIRTUAL, **UNUSED}, Needed, "cp1, cp2, cp3 sends nothing to cp2"),
     # Findings.
-    (preflight_endpoint.ControlPlanes(), None, {}, Satisfied, "looked at once"),
-    (preflight_endpoint.VirtualIp(), None, {}, Satisfied, "none is wanted"),
-    (preflight_endpoint.VirtualIp(), None, {"extra": VIRTUAL}, Satisfied, f"{VIRTUAL_IP} is free"),
-    (preflight_endpoint.VirtualIp(), None, {"extra": VIRTUAL, "routes": ()}, Blocked, "is in no network of eth0"),
-    (preflight_endpoint.VirtualIp(), None, {"extra": VIRTUAL, **HOLDS}, Satisfied, f"cp2 has {VIRTUAL_IP}"),
-    (preflight_endpoint.VirtualIp(), None, {"extra": VIRTUAL, "others": {"cp1": HOLDS}}, Satisfied, "cp1 has"),
+    (ControlPlanes(), None, {}, Satisfied, "looked at once"),
+    (VirtualIp(), None, {}, Satisfied, "none is wanted"),
+    (VirtualIp(), None, {"extra": VIRTUAL}, Satisfied, f"{VIRTUAL_IP} is free"),
+    (VirtualIp(), None, {"extra": VIRTUAL, "routes": ()}, Blocked, "is in no network of eth0"),
+    (VirtualIp(), None, {"extra": VIRTUAL, **HOLDS}, Satisfied, f"cp2 has {VIRTUAL_IP}"),
+    (VirtualIp(), None, {"extra": VIRTUAL, "others": {"cp1": HOLDS}}, Satisfied, "cp1 has"),
     (
-        preflight_endpoint.VirtualIp(),
+        VirtualIp(),
         None,
         {"extra": VIRTUAL, "others": {"cp3": HOLDS}, **HOLDS},
         Blocked,
         f"cp2 and cp3 have {VIRTUAL_IP} at the same time",
     ),
     (
-        preflight_endpoint.VirtualIp(),
+        VirtualIp(),
         None,
         {"extra": VIRTUAL, "addresses": HOLDS["addresses"]},
         Blocked,
@@ -230,7 +234,7 @@ def test_check_on_a_second_control_plane(
 )
 def test_the_number_of_control_planes(count: int, extra: str, warning: bool, text: str) -> None:
     """An even number and an endpoint on one of them are warnings: nothing stops."""
-    verdict = preflight_endpoint.ControlPlanes().check(make_situation(control_planes=count, extra=extra))
+    verdict = ControlPlanes().check(make_situation(control_planes=count, extra=extra))
 
     assert isinstance(verdict, Satisfied)
     assert verdict.warning == warning
@@ -240,9 +244,7 @@ def test_the_number_of_control_planes(count: int, extra: str, warning: bool, tex
 def test_a_first_control_plane_without_a_part_in_the_cluster_is_never_initialised() -> None:
     """Its machine was replaced: a second cluster beside the first one would be the worst of all ends."""
     for api in (None, TWO):
-        verdict = control_plane.Init().check(
-            make_situation("cp1", api=api, control_planes=3, others={"cp2": {"paths": TRACES}})
-        )
+        verdict = Init().check(make_situation("cp1", api=api, control_planes=3, others={"cp2": {"paths": TRACES}}))
 
         assert isinstance(verdict, Blocked)
         assert "there is a cluster on cp2" in verdict.reason
@@ -252,7 +254,7 @@ def test_a_first_control_plane_without_a_part_in_the_cluster_is_never_initialise
 def test_a_member_is_removed_through_a_control_plane_whose_etcd_answers() -> None:
     """The command can be pasted as it is."""
     others: dict[str, Any] = {"cp1": {"paths": TRACES}, "cp3": {"paths": TRACES, "etcd_members": (CP1, CP2)}}
-    verdict = control_plane.Join().check(make_situation("cp2", api=TWO, control_planes=3, others=others))
+    verdict = Join().check(make_situation("cp2", api=TWO, control_planes=3, others=others))
 
     assert isinstance(verdict, Blocked)
     assert "kubectl delete node cp2; kubectl -n kube-system exec etcd-cp3 -- etcdctl " in verdict.resolution
@@ -268,15 +270,15 @@ def surveyed(situation: Situation, **found: Any) -> Situation:
     ("step", "found", "kind", "text"),
     [
         (
-            preflight_endpoint.VirtualIp(),
+            VirtualIp(),
             {"virtual_ip_owner": "52:54:00:aa:bb:cc"},
             Blocked,
             "52:54:00:aa:bb:cc answers",
         ),
-        (preflight_network.Endpoint(), {"endpoint": None}, Satisfied, "not asked"),
-        (preflight_network.Endpoint(), {}, Blocked, "resolves to 192.0.2.11, and the virtual IP is 192.0.2.100"),
+        (Endpoint(), {"endpoint": None}, Satisfied, "not asked"),
+        (Endpoint(), {}, Blocked, "resolves to 192.0.2.11, and the virtual IP is 192.0.2.100"),
         (
-            preflight_network.Endpoint(),
+            Endpoint(),
             {"endpoint": (EndpointFact(VIRTUAL_IP, "No route to host"),)},
             Satisfied,
             "which a control plane will have",
@@ -294,7 +296,7 @@ def test_the_virtual_ip_on_the_network(step: Step, found: dict[str, Any], kind: 
 def test_a_virtual_ip_that_is_there_has_to_be_reached() -> None:
     """A host that joins later goes through it."""
     there = make_situation("cp2", control_planes=3, extra=VIRTUAL, others={"cp1": HOLDS})
-    verdict = preflight_network.Endpoint().check(surveyed(there, endpoint=(EndpointFact(VIRTUAL_IP, "no answer"),)))
+    verdict = Endpoint().check(surveyed(there, endpoint=(EndpointFact(VIRTUAL_IP, "no answer"),)))
 
     assert isinstance(verdict, Blocked)
     assert "cannot be reached: no answer" in verdict.reason
@@ -329,9 +331,9 @@ def test_the_port_of_the_endpoint_belongs_to_haproxy() -> None:
     """Anybody else on it blocks, on control planes."""
     for holder, kind in (("haproxy", Satisfied), ("nginx", Blocked)):
         listeners = {8443: holder}
-        verdict = preflight.Ports().check(make_situation("cp2", control_planes=3, extra=VIRTUAL, listeners=listeners))
+        verdict = Ports().check(make_situation("cp2", control_planes=3, extra=VIRTUAL, listeners=listeners))
         assert isinstance(verdict, kind)
-    assert 8443 in preflight.ports(make_inventory(VIRTUAL).cluster)
+    assert 8443 in ports.ports(make_inventory(VIRTUAL).cluster)
 
 
 def test_a_rotation_is_told_to_every_haproxy_and_looks_at_all_of_them() -> None:
@@ -339,8 +341,8 @@ def test_a_rotation_is_told_to_every_haproxy_and_looks_at_all_of_them() -> None:
     situation = make_situation("cp2", control_planes=3, extra=VIRTUAL, **OLD, **USED)
     reached = replace(situation, all_facts={name: situation.all_facts[name] for name in ("cp2", "cp3", "w1")})
 
-    assert endpoint_rotation.Leave().touches(situation) == ("cp1", "cp3")
-    assert endpoint_rotation.Rejoin().touches(reached) == ("cp3",)
+    assert Leave().touches(situation) == ("cp1", "cp3")
+    assert Rejoin().touches(reached) == ("cp3",)
 
 
 def test_a_control_plane_that_was_left_out_of_the_endpoint_comes_back() -> None:

@@ -10,7 +10,14 @@ from clusterctl.model.facts import Applied, CalicoFacts, ClusterFacts, Component
 from clusterctl.model.inventory import CalicoNetwork
 from clusterctl.model.manifest import manifest_digest
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import network
+from clusterctl.rules import network, settings
+from clusterctl.steps.network import calico, calico_operator
+from clusterctl.steps.network.calico import Calico
+from clusterctl.steps.network.calico_crds import CalicoCrds
+from clusterctl.steps.network.calico_operator import CalicoOperator
+from clusterctl.steps.network.flannel import Flannel
+from clusterctl.steps.network.manifests import Manifests
+from clusterctl.steps.network.ready import Ready
 from clusterctl.steps.step import Step
 from tests.builders import make_node, make_situation
 
@@ -26,7 +33,7 @@ READY = {"cp1": make_node("cp1", control_plane=True)}
 DEFAULT = CalicoNetwork()
 CRDS = {"network/calico-crds": Applied(f"sha256:{DEFAULT.operator_crds.sha256}")}
 OPERATOR = {"network/calico-operator": Applied(f"sha256:{DEFAULT.operator.sha256}", (network.OPERATOR,))}
-SPEC = network.installation(make_situation())
+SPEC = calico.installation(make_situation())
 DONE = ComponentStatus(available=True, progressing=False, degraded=False, observed=3)
 TOLD = CalicoFacts(
     network.CALICO_KINDS,
@@ -55,9 +62,7 @@ LIVING = ClusterFacts(
 FLANNEL_LIVES = replace(
     NEW,
     nodes=READY,
-    workloads=workload(
-        network.FLANNEL, digest=manifest_digest(network.Flannel().preview(make_situation(extra=FLANNEL)))
-    ),
+    workloads=workload(network.FLANNEL, digest=manifest_digest(Flannel().preview(make_situation(extra=FLANNEL)))),
 )
 OWN_LIVES = replace(
     NEW,
@@ -80,111 +85,111 @@ def pools(*cidrs: str) -> dict[str, Any]:
 
 CASES: list[tuple[Step, str, ClusterFacts | None, type, str]] = [
     # flannel
-    (network.Flannel(), "", NEW, Satisfied, "the inventory chooses calico"),
-    (network.Flannel(), FLANNEL, None, Needed, "no cluster yet"),
-    (network.Flannel(), FLANNEL, NEW, Needed, "not installed"),
-    (network.Flannel(), FLANNEL, FLANNEL_LIVES, Satisfied, "v0.28.4"),
+    (Flannel(), "", NEW, Satisfied, "the inventory chooses calico"),
+    (Flannel(), FLANNEL, None, Needed, "no cluster yet"),
+    (Flannel(), FLANNEL, NEW, Needed, "not installed"),
+    (Flannel(), FLANNEL, FLANNEL_LIVES, Satisfied, "v0.28.4"),
     (
-        network.Flannel(),
+        Flannel(),
         "  network: {plugin: flannel, version: v0.28.9}",
         FLANNEL_LIVES,
         Needed,
         "differs",
     ),
-    (network.Flannel(), FLANNEL, LIVING, Blocked, "network is calico's, the inventory chooses flannel"),
-    (network.Flannel(), FLANNEL, OWN_LIVES, Blocked, "own manifests"),
+    (Flannel(), FLANNEL, LIVING, Blocked, "network is calico's, the inventory chooses flannel"),
+    (Flannel(), FLANNEL, OWN_LIVES, Blocked, "own manifests"),
     # calico
-    (network.CalicoCrds(), FLANNEL, NEW, Satisfied, "the inventory chooses flannel"),
-    (network.CalicoCrds(), OWN, NEW, Satisfied, "chooses its own manifests"),
-    (network.CalicoCrds(), "", None, Needed, "no cluster yet"),
-    (network.CalicoCrds(), "", NEW, Needed, "not applied yet"),
-    (network.CalicoCrds(), "", replace(NEW, applied={"network/calico-crds": Applied("")}), Needed, "to its end"),
-    (network.CalicoCrds(), "", replace(NEW, applied=CRDS), Needed, "does not serve apiservers, installations"),
-    (network.CalicoCrds(), "", LIVING, Satisfied, "operator-crds.yaml"),
-    (network.CalicoCrds(), NEWER, LIVING, Needed, "differs"),
-    (network.CalicoCrds(), "", FLANNEL_LIVES, Blocked, "network is flannel's, the inventory chooses calico"),
+    (CalicoCrds(), FLANNEL, NEW, Satisfied, "the inventory chooses flannel"),
+    (CalicoCrds(), OWN, NEW, Satisfied, "chooses its own manifests"),
+    (CalicoCrds(), "", None, Needed, "no cluster yet"),
+    (CalicoCrds(), "", NEW, Needed, "not applied yet"),
+    (CalicoCrds(), "", replace(NEW, applied={"network/calico-crds": Applied("")}), Needed, "to its end"),
+    (CalicoCrds(), "", replace(NEW, applied=CRDS), Needed, "does not serve apiservers, installations"),
+    (CalicoCrds(), "", LIVING, Satisfied, "operator-crds.yaml"),
+    (CalicoCrds(), NEWER, LIVING, Needed, "differs"),
+    (CalicoCrds(), "", FLANNEL_LIVES, Blocked, "network is flannel's, the inventory chooses calico"),
     (
-        network.CalicoCrds(),
+        CalicoCrds(),
         "",
         replace(NEW, nodes=READY, workloads=workload("kube-system/DaemonSet/cilium")),
         Blocked,
         "clusterctl did not install runs here already; DaemonSets: kube-system/DaemonSet/cilium",
     ),
-    (network.CalicoOperator(), FLANNEL, NEW, Satisfied, "flannel"),
-    (network.CalicoOperator(), "", None, Needed, "no cluster yet"),
-    (network.CalicoOperator(), "", NEW, Needed, "not applied yet"),
-    (network.CalicoOperator(), "", replace(NEW, applied=OPERATOR), Needed, "is gone"),
-    (network.CalicoOperator(), "", LIVING, Satisfied, "v3.32.1"),
-    (network.CalicoOperator(), NEWER, LIVING, Needed, "differs"),
-    (network.CalicoOperator(), "  network: {registry: r.example}", LIVING, Needed, "differs"),
-    (network.Calico(), FLANNEL, NEW, Satisfied, "flannel"),
-    (network.Calico(), "", None, Needed, "no cluster yet"),
-    (network.Calico(), "", NEW, Needed, "no Installation"),
-    (network.Calico(), "", told(api_server=False), Needed, "no APIServer"),
-    (network.Calico(), "", told(installation={**SPEC, "registry": "x/"}), Satisfied, "10.10.0.0/16"),
-    (network.Calico(), "  network: {mtu: 1400}", LIVING, Needed, "spec.calicoNetwork.mtu"),
-    (network.Calico(), "  network: {encapsulation: VXLANCrossSubnet}", LIVING, Needed, "ipPools[0].encapsulation"),
-    (network.Calico(), "  pod_cidr: 10.20.0.0/16", LIVING, Blocked, "outside the pod_cidr 10.20.0.0/16"),
-    (network.Calico(), "", told(installation=pools("10.10.0.0/16", "192.168.0.0/16")), Blocked, "192.168.0.0/16"),
-    (network.Calico(), "", told(installation=pools("10.10.0.0/17")), Blocked, "10.10.0.0/17 is not among"),
-    (network.Calico(), "", told(installation=pools()), Needed, "ipPools"),
+    (CalicoOperator(), FLANNEL, NEW, Satisfied, "flannel"),
+    (CalicoOperator(), "", None, Needed, "no cluster yet"),
+    (CalicoOperator(), "", NEW, Needed, "not applied yet"),
+    (CalicoOperator(), "", replace(NEW, applied=OPERATOR), Needed, "is gone"),
+    (CalicoOperator(), "", LIVING, Satisfied, "v3.32.1"),
+    (CalicoOperator(), NEWER, LIVING, Needed, "differs"),
+    (CalicoOperator(), "  network: {registry: r.example}", LIVING, Needed, "differs"),
+    (Calico(), FLANNEL, NEW, Satisfied, "flannel"),
+    (Calico(), "", None, Needed, "no cluster yet"),
+    (Calico(), "", NEW, Needed, "no Installation"),
+    (Calico(), "", told(api_server=False), Needed, "no APIServer"),
+    (Calico(), "", told(installation={**SPEC, "registry": "x/"}), Satisfied, "10.10.0.0/16"),
+    (Calico(), "  network: {mtu: 1400}", LIVING, Needed, "spec.calicoNetwork.mtu"),
+    (Calico(), "  network: {encapsulation: VXLANCrossSubnet}", LIVING, Needed, "ipPools[0].encapsulation"),
+    (Calico(), "  pod_cidr: 10.20.0.0/16", LIVING, Blocked, "outside the pod_cidr 10.20.0.0/16"),
+    (Calico(), "", told(installation=pools("10.10.0.0/16", "192.168.0.0/16")), Blocked, "192.168.0.0/16"),
+    (Calico(), "", told(installation=pools("10.10.0.0/17")), Blocked, "10.10.0.0/17 is not among"),
+    (Calico(), "", told(installation=pools()), Needed, "ipPools"),
     # own manifests
-    (network.Manifests(), "", NEW, Satisfied, "calico"),
-    (network.Manifests(), OWN, None, Needed, "no cluster yet"),
-    (network.Manifests(), OWN, NEW, Needed, "not applied yet"),
-    (network.Manifests(), OWN, OWN_LIVES, Satisfied, "own.yaml"),
-    (network.Manifests(), OWN, replace(OWN_LIVES, workloads={}), Needed, "own/DaemonSet/plugin is gone"),
-    (network.Manifests(), OWN.replace("1" * 64, "3" * 64), OWN_LIVES, Needed, "differs"),
-    (network.Manifests(), OWN, LIVING, Blocked, "calico"),
+    (Manifests(), "", NEW, Satisfied, "calico"),
+    (Manifests(), OWN, None, Needed, "no cluster yet"),
+    (Manifests(), OWN, NEW, Needed, "not applied yet"),
+    (Manifests(), OWN, OWN_LIVES, Satisfied, "own.yaml"),
+    (Manifests(), OWN, replace(OWN_LIVES, workloads={}), Needed, "own/DaemonSet/plugin is gone"),
+    (Manifests(), OWN.replace("1" * 64, "3" * 64), OWN_LIVES, Needed, "differs"),
+    (Manifests(), OWN, LIVING, Blocked, "calico"),
     (
-        network.Manifests(),
+        Manifests(),
         OWN,
         replace(OWN_LIVES, workloads={**OWN_LIVES.workloads, **FLANNEL_LIVES.workloads}),
         Satisfied,
         "own.yaml",
     ),
     # ready
-    (network.Ready(), "", None, Unknown, "no cluster"),
-    (network.Ready(), FLANNEL, NEW, Needed, "not there yet"),
-    (network.Ready(), FLANNEL, replace(NEW, workloads=workload(network.FLANNEL, 1)), Needed, "1 of 2"),
-    (network.Ready(), FLANNEL, FLANNEL_LIVES, Satisfied, "2 flannel pods"),
-    (network.Ready(), OWN, NEW, Needed, "not applied"),
-    (network.Ready(), OWN, OWN_LIVES, Satisfied, "plugin"),
+    (Ready(), "", None, Unknown, "no cluster"),
+    (Ready(), FLANNEL, NEW, Needed, "not there yet"),
+    (Ready(), FLANNEL, replace(NEW, workloads=workload(network.FLANNEL, 1)), Needed, "1 of 2"),
+    (Ready(), FLANNEL, FLANNEL_LIVES, Satisfied, "2 flannel pods"),
+    (Ready(), OWN, NEW, Needed, "not applied"),
+    (Ready(), OWN, OWN_LIVES, Satisfied, "plugin"),
     (
-        network.Ready(),
+        Ready(),
         OWN,
         replace(OWN_LIVES, workloads=workload("own/DaemonSet/plugin", 1)),
         Needed,
         "own/DaemonSet/plugin: 1 of 2 pods are ready",
     ),
-    (network.Ready(), "", NEW, Needed, "not been told"),
+    (Ready(), "", NEW, Needed, "not been told"),
     (
-        network.Ready(),
+        Ready(),
         "",
         replace(told(statuses={}), workloads=workload(network.OPERATOR, 0)),
         Needed,
         "not reported yet; tigera-operator: 0 of 2 pods are ready",
     ),
-    (network.Ready(), "", LIVING, Satisfied, "Calico v3.32.1, 2 nodes"),
-    (network.Ready(), "", told(statuses={"calico": DONE}), Needed, "apiserver: not reported yet"),
+    (Ready(), "", LIVING, Satisfied, "Calico v3.32.1, 2 nodes"),
+    (Ready(), "", told(statuses={"calico": DONE}), Needed, "apiserver: not reported yet"),
     (
-        network.Ready(),
+        Ready(),
         "",
         told(statuses={**TOLD.statuses, "calico": replace(DONE, degraded=True, message="PodFailure: a pod")}),
         Needed,
         "calico: degraded: PodFailure: a pod",
     ),
     (
-        network.Ready(),
+        Ready(),
         "",
         told(statuses={**TOLD.statuses, "tiers": replace(DONE, progressing=True)}),
         Needed,
         "tiers: progressing",
     ),
-    (network.Ready(), "", told(installation_generation=4), Needed, "newest settings"),
-    (network.Ready(), "", told(version="v3.31.7"), Needed, "Calico v3.31.7 runs, not v3.32.1"),
+    (Ready(), "", told(installation_generation=4), Needed, "newest settings"),
+    (Ready(), "", told(version="v3.31.7"), Needed, "Calico v3.31.7 runs, not v3.32.1"),
     (
-        network.Ready(),
+        Ready(),
         "",
         replace(LIVING, workloads=workload(network.CALICO_NODE, 1)),
         Needed,
@@ -209,12 +214,12 @@ def test_the_operators_image_comes_from_the_registry() -> None:
     manifest = manifest.replace("    - image", "    - name: tigera-operator\n      image")
     there = CalicoNetwork(registry="r.example:5000/k8s")
 
-    changed = network.with_registry(manifest, there)
+    changed = calico_operator.with_registry(manifest, there)
 
-    assert network.with_registry(manifest, CalicoNetwork()) == manifest
+    assert calico_operator.with_registry(manifest, CalicoNetwork()) == manifest
     assert changed == manifest.replace("quay.io/tigera", "r.example:5000/k8s/tigera")
     with pytest.raises(InputError, match="holds no image"):
-        network.with_registry("kind: Deployment\n", there)
+        calico_operator.with_registry("kind: Deployment\n", there)
 
 
 @pytest.mark.parametrize(
@@ -231,12 +236,12 @@ def test_the_operators_image_comes_from_the_registry() -> None:
 )
 def test_a_difference_is_what_is_wanted_and_not_there(found: object, wanted: object, place: str) -> None:
     """What is there beside it is somebody else's."""
-    assert network.difference(found, wanted, "spec") == place
+    assert settings.difference(found, wanted, "spec") == place
 
 
 def test_ipv6_pods_get_a_pool_of_their_family() -> None:
     """Blocks and address detection are those of IPv6."""
-    calico = network.installation(make_situation(extra="  pod_cidr: fd00:10::/56\n  service_cidr: fd00:96::/112"))
+    made = calico.installation(make_situation(extra="  pod_cidr: fd00:10::/56\n  service_cidr: fd00:96::/112"))
 
-    assert calico["calicoNetwork"]["ipPools"][0]["blockSize"] == 122
-    assert "nodeAddressAutodetectionV6" in calico["calicoNetwork"]
+    assert made["calicoNetwork"]["ipPools"][0]["blockSize"] == 122
+    assert "nodeAddressAutodetectionV6" in made["calicoNetwork"]

@@ -5,11 +5,25 @@ from typing import Any
 
 import pytest
 
-from clusterctl.model.drain import SOFT_TAINT
+from clusterctl.model import places
 from clusterctl.model.facts import ClusterFacts, Cordon, FileFact
 from clusterctl.model.pods import Pods
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import nodes_drain, os_update, places, reboot
+from clusterctl.rules.drain import SOFT_TAINT
+from clusterctl.steps.nodes.cordon import Cordon as NodesCordon
+from clusterctl.steps.nodes.drain import Drain as NodesDrain
+from clusterctl.steps.nodes.uncordon import Uncordon as NodesUncordon
+from clusterctl.steps.os_update.drain import Drain as OsUpdateDrain
+from clusterctl.steps.os_update.leave import Leave as OsUpdateLeave
+from clusterctl.steps.os_update.lists import Lists
+from clusterctl.steps.os_update.packages import Packages
+from clusterctl.steps.os_update.restart import Restart as OsUpdateRestart
+from clusterctl.steps.os_update.uncordon import Uncordon as OsUpdateUncordon
+from clusterctl.steps.reboot.drain import Drain
+from clusterctl.steps.reboot.leave import Leave
+from clusterctl.steps.reboot.ready import Ready
+from clusterctl.steps.reboot.restart import Restart
+from clusterctl.steps.reboot.uncordon import Uncordon
 from clusterctl.steps.step import Step
 from tests.builders import VIRTUAL, make_node, make_pod, make_situation
 
@@ -32,53 +46,53 @@ FREE, CORDONED = api(), api(unschedulable=True, cordoned=MINE)
 FOREIGN = api(unschedulable=True)
 RESTART = {"paths": frozenset({places.RESTART_REQUIRED})}
 NEWS, NO_NEWS = listed("libc6", "linux-image-amd64"), listed()
-around, since = reboot.Drain().beside([reboot.Restart(HERE)]), reboot.Drain().beside([reboot.Restart(SINCE)])
-back, too_early = reboot.Uncordon().beside([reboot.Restart(SINCE)]), reboot.Uncordon().beside([reboot.Restart(HERE)])
-leave = reboot.Leave().beside([reboot.Restart({"cp2": "boot-12"})])
-left = reboot.Leave().beside([reboot.Restart({"cp2": "boot-11"})])
+around, since = Drain().beside([Restart(HERE)]), Drain().beside([Restart(SINCE)])
+back, too_early = Uncordon().beside([Restart(SINCE)]), Uncordon().beside([Restart(HERE)])
+leave = Leave().beside([Restart({"cp2": "boot-12"})])
+left = Leave().beside([Restart({"cp2": "boot-11"})])
 
 CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
-    (nodes_drain.Cordon(), None, {}, Unknown, "no cluster"),
-    (nodes_drain.Cordon(), FREE, {}, Needed, "w1 takes pods"),
-    (nodes_drain.Cordon(), CORDONED, {}, Satisfied, "w1 was cordoned by ada@desk, 2026-01-01T00:00:00Z"),
-    (nodes_drain.Cordon(), FOREIGN, {}, Satisfied, "by somebody else"),
-    (nodes_drain.Uncordon(), None, {}, Unknown, "no cluster"),
-    (nodes_drain.Uncordon(), FREE, {}, Satisfied, "no mark"),
-    (nodes_drain.Uncordon(), CORDONED, {}, Needed, "cordoned by clusterctl"),
-    (nodes_drain.Uncordon(), api(taints=(SOFT_TAINT,)), {}, Needed, "tainted by clusterctl"),
-    (nodes_drain.Uncordon(), FOREIGN, {}, Blocked, "cordoned by somebody else"),
-    (nodes_drain.Drain(), None, {}, Unknown, "no cluster"),
-    (nodes_drain.Drain(), FREE, {}, Needed, "w1 is not cordoned, and 1 of its pods has to leave"),
-    (nodes_drain.Drain(), CORDONED, {}, Needed, "1 pod of w1 has to leave"),
-    (nodes_drain.Drain(), CORDONED, {"pods": Pods()}, Satisfied, "cordoned and drained"),
-    (reboot.Restart(), FREE, {}, Blocked, "which start of the host is meant is not known"),
-    (reboot.Restart(HERE), FREE, {}, Needed, "w1 runs as it did"),
-    (reboot.Restart(SINCE), FREE, {}, Satisfied, "w1 has restarted"),
-    (reboot.Ready(), None, {}, Unknown, "no cluster"),
-    (reboot.Ready(), api(boot_id="boot-20"), {}, Needed, "has not spoken since its host started"),
-    (reboot.Ready(), api(boot_id="boot-21", ready=False, reason="KubeletNotReady"), {}, Needed, "KubeletNotReady"),
-    (reboot.Ready(), api(boot_id="boot-21"), {}, Satisfied, "w1 is Ready"),
-    (reboot.Drain(), CORDONED, {"pods": Pods()}, Satisfied, "cordoned and drained"),
+    (NodesCordon(), None, {}, Unknown, "no cluster"),
+    (NodesCordon(), FREE, {}, Needed, "w1 takes pods"),
+    (NodesCordon(), CORDONED, {}, Satisfied, "w1 was cordoned by ada@desk, 2026-01-01T00:00:00Z"),
+    (NodesCordon(), FOREIGN, {}, Satisfied, "by somebody else"),
+    (NodesUncordon(), None, {}, Unknown, "no cluster"),
+    (NodesUncordon(), FREE, {}, Satisfied, "no mark"),
+    (NodesUncordon(), CORDONED, {}, Needed, "cordoned by clusterctl"),
+    (NodesUncordon(), api(taints=(SOFT_TAINT,)), {}, Needed, "tainted by clusterctl"),
+    (NodesUncordon(), FOREIGN, {}, Blocked, "cordoned by somebody else"),
+    (NodesDrain(), None, {}, Unknown, "no cluster"),
+    (NodesDrain(), FREE, {}, Needed, "w1 is not cordoned, and 1 of its pods has to leave"),
+    (NodesDrain(), CORDONED, {}, Needed, "1 pod of w1 has to leave"),
+    (NodesDrain(), CORDONED, {"pods": Pods()}, Satisfied, "cordoned and drained"),
+    (Restart(), FREE, {}, Blocked, "which start of the host is meant is not known"),
+    (Restart(HERE), FREE, {}, Needed, "w1 runs as it did"),
+    (Restart(SINCE), FREE, {}, Satisfied, "w1 has restarted"),
+    (Ready(), None, {}, Unknown, "no cluster"),
+    (Ready(), api(boot_id="boot-20"), {}, Needed, "has not spoken since its host started"),
+    (Ready(), api(boot_id="boot-21", ready=False, reason="KubeletNotReady"), {}, Needed, "KubeletNotReady"),
+    (Ready(), api(boot_id="boot-21"), {}, Satisfied, "w1 is Ready"),
+    (Drain(), CORDONED, {"pods": Pods()}, Satisfied, "cordoned and drained"),
     (around, FREE, {}, Needed, "w1 is not cordoned"),
     (since, FREE, {}, Satisfied, "w1 has restarted"),
     (too_early, CORDONED, {}, Unknown, "given back when it is through"),
     (back, CORDONED, {}, Needed, "cordoned by clusterctl"),
     (back, FOREIGN, {}, Satisfied, "no mark"),
-    (os_update.Lists(), FREE, {}, Needed, "is not known"),
-    (os_update.Lists(), FREE, {**NEWS, "now": 3500.0}, Satisfied, "within the last hour"),
-    (os_update.Lists(), FREE, {**NEWS, "now": 7200.0}, Needed, "they were read 2 h ago"),
-    (os_update.Packages(), FREE, {}, Unknown, "have to be read first"),
-    (os_update.Packages(), FREE, NEWS, Needed, "libc6, linux-image-amd64 can be upgraded"),
-    (os_update.Packages(), FREE, listed(*"abcdefg"), Needed, "a, b, c, d, e and 2 more can be upgraded"),
-    (os_update.Packages(), FREE, NO_NEWS, Satisfied, "no package"),
-    (os_update.Restart(), FREE, {}, Satisfied, "no package asks"),
-    (os_update.Restart(), FREE, RESTART, Needed, "/run/reboot-required is there"),
-    (os_update.Drain(), FREE, {}, Unknown, "have to be read first"),
-    (os_update.Drain(), FREE, NEWS, Needed, "w1 is not cordoned"),
-    (os_update.Drain(), FREE, {**NO_NEWS, **RESTART}, Needed, "w1 is not cordoned"),
-    (os_update.Drain(), FREE, NO_NEWS, Satisfied, "its packages are up to date"),
-    (os_update.Uncordon(), CORDONED, NO_NEWS, Needed, "cordoned by clusterctl"),
-    (os_update.Uncordon(), CORDONED, {**NO_NEWS, **RESTART}, Unknown, "given back when it is through"),
+    (Lists(), FREE, {}, Needed, "is not known"),
+    (Lists(), FREE, {**NEWS, "now": 3500.0}, Satisfied, "within the last hour"),
+    (Lists(), FREE, {**NEWS, "now": 7200.0}, Needed, "they were read 2 h ago"),
+    (Packages(), FREE, {}, Unknown, "have to be read first"),
+    (Packages(), FREE, NEWS, Needed, "libc6, linux-image-amd64 can be upgraded"),
+    (Packages(), FREE, listed(*"abcdefg"), Needed, "a, b, c, d, e and 2 more can be upgraded"),
+    (Packages(), FREE, NO_NEWS, Satisfied, "no package"),
+    (OsUpdateRestart(), FREE, {}, Satisfied, "no package asks"),
+    (OsUpdateRestart(), FREE, RESTART, Needed, "/run/reboot-required is there"),
+    (OsUpdateDrain(), FREE, {}, Unknown, "have to be read first"),
+    (OsUpdateDrain(), FREE, NEWS, Needed, "w1 is not cordoned"),
+    (OsUpdateDrain(), FREE, {**NO_NEWS, **RESTART}, Needed, "w1 is not cordoned"),
+    (OsUpdateDrain(), FREE, NO_NEWS, Satisfied, "its packages are up to date"),
+    (OsUpdateUncordon(), CORDONED, NO_NEWS, Needed, "cordoned by clusterctl"),
+    (OsUpdateUncordon(), CORDONED, {**NO_NEWS, **RESTART}, Unknown, "given back when it is through"),
 ]
 
 
@@ -97,8 +111,8 @@ def test_check(step: Step, found: ClusterFacts | None, changes: dict[str, Any], 
 LEAVING: list[tuple[Step, dict[str, Any], type, str]] = [
     (leave, {}, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
     (left, {}, Satisfied, "cp2 has restarted"),
-    (os_update.Leave(), {}, Satisfied, "no package asks for a restart"),
-    (os_update.Leave(), RESTART, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
+    (OsUpdateLeave(), {}, Satisfied, "no package asks for a restart"),
+    (OsUpdateLeave(), RESTART, Needed, "the HAProxy of cp1, cp2, cp3 sends requests to cp2"),
 ]
 
 

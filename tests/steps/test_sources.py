@@ -10,10 +10,16 @@ from typing import cast
 
 import pytest
 
+from clusterctl.model import places
 from clusterctl.model.facts import Link, Route
 from clusterctl.model.secret import Secret
 from clusterctl.render import Script
-from clusterctl.steps import os_proxy, runtime, runtime_registries, trouble
+from clusterctl.rules import proxy, trouble
+from clusterctl.steps.os.proxy import Proxy
+from clusterctl.steps.runtime import containerd_config, registries
+from clusterctl.steps.runtime.config import Config
+from clusterctl.steps.runtime.containerd import Containerd
+from clusterctl.steps.runtime.repository import Repository
 from clusterctl.steps.step import Archive, ClusterApi, Tools
 from tests.builders import PASSWORD, PAUSE, SOURCES, make_situation
 
@@ -23,7 +29,9 @@ SOURCED = make_situation(extra=SOURCES, containerd_version="2.3.7", images=(PAUS
 @pytest.mark.parametrize("version", ["1.7.33", "2.3.7"])
 def test_containerd_reads_registries_one_way_in_all_versions(version: str) -> None:
     """The folder certs.d, which both formats name."""
-    assert 'config_path = "/etc/containerd/certs.d"' in runtime.containerd_config(version, PAUSE, runtime={}, images={})
+    assert 'config_path = "/etc/containerd/certs.d"' in containerd_config.containerd_config(
+        version, PAUSE, runtime={}, images={}
+    )
 
 
 def test_a_host_has_its_settings_wherever_it_is_named() -> None:
@@ -32,9 +40,9 @@ def test_a_host_has_its_settings_wherever_it_is_named() -> None:
     pair = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
     own = {"ca": "/etc/containerd/certs.d/mirror.example:5000/ca.crt", "header": {"Authorization": f"Basic {pair}"}}
 
-    mirrored = tomllib.loads(runtime_registries.hosts_toml("registry.k8s.io", sources))
-    itself = tomllib.loads(runtime_registries.hosts_toml("mirror.example:5000", sources))
-    loose = tomllib.loads(runtime_registries.hosts_toml("loose.example", sources))
+    mirrored = tomllib.loads(registries.hosts_toml("registry.k8s.io", sources))
+    itself = tomllib.loads(registries.hosts_toml("mirror.example:5000", sources))
+    loose = tomllib.loads(registries.hosts_toml("loose.example", sources))
 
     assert mirrored == {
         "server": "https://registry.k8s.io",
@@ -53,7 +61,7 @@ def test_a_host_has_its_settings_wherever_it_is_named() -> None:
 
 def test_passwords_reach_a_host_through_standard_input_alone() -> None:
     """What is previewed, planned and sent as a script holds none of them, in no form."""
-    step, handed = runtime.Config(), dict[str, str]()
+    step, handed = Config(), dict[str, str]()
     pair = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
 
     class Recorder:
@@ -97,7 +105,7 @@ def _never() -> ClusterApi:
 
 def test_a_proxy_is_passed_by_for_what_is_inside() -> None:
     """Containers' traffic, the cluster's names, and what the inventory adds; apt's file names hosts alone."""
-    variables = os_proxy.environment(SOURCED.cluster)
+    variables = proxy.environment(SOURCED.cluster)
 
     assert variables["no_proxy"] == (
         "localhost,127.0.0.1,::1,.svc,.cluster.local,10.10.0.0/16,10.96.0.0/12,"
@@ -105,8 +113,8 @@ def test_a_proxy_is_passed_by_for_what_is_inside() -> None:
     )
     assert variables["HTTP_PROXY"] == variables["http_proxy"] == "http://proxy.example:3128"
     assert "https_proxy" not in variables
-    assert os_proxy.environment(make_situation().cluster) == {}
-    assert os_proxy.Proxy().files(SOURCED)[0].content.splitlines()[1:] == [
+    assert proxy.environment(make_situation().cluster) == {}
+    assert Proxy().files(SOURCED)[0].content.splitlines()[1:] == [
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::http::Proxy::mirror.example "DIRECT";',
         'Acquire::https::Proxy "DIRECT";',
@@ -119,7 +127,7 @@ def test_the_control_plane_reaches_nodes_and_endpoint_without_the_proxy() -> Non
     link = {"192.0.2.11": Link("eth0", "", 1500)}
     routes = (Route("192.0.2.0/24", "eth0"), Route("198.51.100.0/24", "eth1"))
 
-    variables = os_proxy.control_plane_environment(make_situation(extra=SOURCES, links=link, routes=routes))
+    variables = proxy.control_plane_environment(make_situation(extra=SOURCES, links=link, routes=routes))
 
     assert variables["NO_PROXY"].split(",")[7:-3] == ["192.0.2.11", "192.0.2.0/24", "192.0.2.21", "192.0.2.22"]
 
@@ -158,11 +166,11 @@ def test_containerd_comes_from_where_the_inventory_says(source: str, line: str, 
     """Docker's repository by the host's system, or one's own, flat or with a suite."""
     situation = make_situation(extra=f"  sources: {{containerd: {source}}}")
 
-    (file,) = runtime.Repository().files(situation)
+    (file,) = Repository().files(situation)
 
-    assert file.content == f"deb [signed-by={runtime.KEYRING}] {line}\n"
-    assert f' -o "$work/key" {key}\n' in runtime.Repository().script(situation).text
-    assert f"--no-upgrade {package}\n" in runtime.Containerd().script(situation).text
+    assert file.content == f"deb [signed-by={places.CONTAINERD_KEYRING}] {line}\n"
+    assert f' -o "$work/key" {key}\n' in Repository().script(situation).text
+    assert f"--no-upgrade {package}\n" in Containerd().script(situation).text
 
 
 @pytest.mark.parametrize(
@@ -196,7 +204,7 @@ def test_who_holds_a_package_lock_is_named(tmp_path: Path) -> None:
     """Run for real: nothing while the lock is free, then the process that holds it."""
     lock = tmp_path / "lock"
     lock.touch()
-    text = runtime.Containerd().preview(SOURCED)
+    text = Containerd().preview(SOURCED)
     function = text[text.index("  package_lock() {") : text.index("  # apt by itself")]
     ask = ["bash", "-ec", function.replace("/var/lib/apt/lists/lock", str(lock)) + "package_lock"]
 

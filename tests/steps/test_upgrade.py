@@ -8,15 +8,30 @@ from typing import Any
 import pytest
 
 from clusterctl.errors import CommandFailed
-from clusterctl.model.drain import SOFT_TAINT
+from clusterctl.model import places
 from clusterctl.model.facts import ClusterFacts, Cordon, FileFact, HostFacts, NodeFacts, Package
 from clusterctl.model.pods import Owner, PodFacts, Pods
 from clusterctl.model.secret import Secret
 from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.render import Script
-from clusterctl.steps import packages, places, preflight, upgrade, upgrade_look, upgrade_node, upgrading
+from clusterctl.rules import upgrading
+from clusterctl.rules.drain import SOFT_TAINT
+from clusterctl.steps.preflight.packages import Packages as PreflightPackages
 from clusterctl.steps.step import Step, Tools
+from clusterctl.steps.upgrade.apply import Apply
+from clusterctl.steps.upgrade.drain import Drain
+from clusterctl.steps.upgrade.kubeadm import Kubeadm
+from clusterctl.steps.upgrade.kubelet import Kubelet
+from clusterctl.steps.upgrade.leftovers import Leftovers
+from clusterctl.steps.upgrade.node import Node
+from clusterctl.steps.upgrade.package_manager import PackageManager
+from clusterctl.steps.upgrade.packages import Packages
+from clusterctl.steps.upgrade.repository import Repository
+from clusterctl.steps.upgrade.settled import Settled
+from clusterctl.steps.upgrade.soft_taint import SoftTaint
+from clusterctl.steps.upgrade.static_pods import StaticPods
+from clusterctl.steps.upgrade.uncordon import Uncordon
 from tests.builders import make_facts, make_inventory, make_node
 
 OLD, NEW, NEWER = "1.35.4", "1.36.3", "1.37.1"
@@ -27,7 +42,7 @@ CORDON = Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False)
 def installed(version: str, *names: str, **changes: Any) -> dict[str, Package]:
     """Packages of one version, held and whole."""
     held = {"held": True, "intact": True, **changes}
-    return {name: Package(f"{version}-1.1", **held) for name in names or packages.KUBERNETES}
+    return {name: Package(f"{version}-1.1", **held) for name in names or places.KUBERNETES_PACKAGES}
 
 
 def images(version: str) -> dict[str, str]:
@@ -40,8 +55,8 @@ def images(version: str) -> dict[str, str]:
 
 def source(minor: str) -> dict[str, FileFact]:
     """The source list of a minor."""
-    text = f"deb [signed-by={packages.KEYRING}] https://pkgs.k8s.io/core:/stable:/v{minor}/deb/ /\n"
-    return {packages.SOURCE: FileFact(text, "644")}
+    text = f"deb [signed-by={places.KUBERNETES_KEYRING}] https://pkgs.k8s.io/core:/stable:/v{minor}/deb/ /\n"
+    return {places.KUBERNETES_SOURCE: FileFact(text, "644")}
 
 
 def mark(version: str) -> dict[str, FileFact]:
@@ -54,7 +69,9 @@ def host(name: str, version: str = OLD, **changes: Any) -> HostFacts:
     facts = {
         "packages": installed(version),
         "files": source(".".join(version.split(".")[:2])),
-        "paths": frozenset({packages.KEYRING, "/etc/kubernetes/admin.conf"} if name[0] == "c" else {packages.KEYRING}),
+        "paths": frozenset(
+            {places.KUBERNETES_KEYRING, "/etc/kubernetes/admin.conf"} if name[0] == "c" else {places.KUBERNETES_KEYRING}
+        ),
         "static_pods": images(version) if name[0] == "c" else {},
     }
     return make_facts(name, **{**facts, **changes})
@@ -114,148 +131,148 @@ DRAINED: dict[str, Any] = {"w1": {"unschedulable": True, "cordoned": DONE}}
 CORDONED: dict[str, Any] = {"w1": {"unschedulable": True, "cordoned": CORDON}}
 
 CASES: list[tuple[Step, Situation, type, str]] = [
-    (upgrade_node.SoftTaint(), at("w1"), Needed, "w1 is drained later"),
-    (upgrade_node.SoftTaint(), at("w1", api=cluster(w1={"taints": (SOFT_TAINT,)})), Satisfied, "is there"),
-    (upgrade_node.SoftTaint(), at("w1", host("w1", NEW), cluster(NEW)), Satisfied, "w1 is through"),
-    (upgrade_node.SoftTaint(), SILENT_W1, Unknown, "it does not answer"),
+    (SoftTaint(), at("w1"), Needed, "w1 is drained later"),
+    (SoftTaint(), at("w1", api=cluster(w1={"taints": (SOFT_TAINT,)})), Satisfied, "is there"),
+    (SoftTaint(), at("w1", host("w1", NEW), cluster(NEW)), Satisfied, "w1 is through"),
+    (SoftTaint(), SILENT_W1, Unknown, "it does not answer"),
     # The repository of the wanted minor, unless the host needs nothing of it.
-    (upgrade.Repository(), at("w1"), Needed, "does not name the repository of 1.36"),
-    (upgrade.Repository(), at("w1", host("w1", files=source("1.36"))), Satisfied, "1.36 is configured"),
-    (upgrade.Repository(), at("w1", host("w1", NEWER)), Satisfied, "beyond 1.36"),
-    (upgrade.Repository(), at("w1", host("w1", NEW, files=source("1.37"))), Satisfied, "beyond 1.36"),
-    (upgrade.Repository(), at("w1", host("w1", files=source("1.37"))), Needed, "does not name"),
-    (upgrade.Repository(), at("w1", host("w1", dpkg_problem="x is unpacked")), Blocked, "x is unpacked"),
+    (Repository(), at("w1"), Needed, "does not name the repository of 1.36"),
+    (Repository(), at("w1", host("w1", files=source("1.36"))), Satisfied, "1.36 is configured"),
+    (Repository(), at("w1", host("w1", NEWER)), Satisfied, "beyond 1.36"),
+    (Repository(), at("w1", host("w1", NEW, files=source("1.37"))), Satisfied, "beyond 1.36"),
+    (Repository(), at("w1", host("w1", files=source("1.37"))), Needed, "does not name"),
+    (Repository(), at("w1", host("w1", dpkg_problem="x is unpacked")), Blocked, "x is unpacked"),
     # kubeadm of the wanted version; a newer minor only where it has no more to do for this one.
-    (upgrade.Kubeadm(), at("w1"), Needed, "kubeadm is 1.35.4, wanted is 1.36.3"),
-    (upgrade.Kubeadm(), at("w1", host("w1", packages=installed(NEW))), Satisfied, "kubeadm 1.36.3"),
-    (upgrade.Kubeadm(), at("w1", host("w1", packages=installed(OLD) | installed("1.36.5", "kubeadm"))), Satisfied, "5"),
+    (Kubeadm(), at("w1"), Needed, "kubeadm is 1.35.4, wanted is 1.36.3"),
+    (Kubeadm(), at("w1", host("w1", packages=installed(NEW))), Satisfied, "kubeadm 1.36.3"),
+    (Kubeadm(), at("w1", host("w1", packages=installed(OLD) | installed("1.36.5", "kubeadm"))), Satisfied, "5"),
     (
-        upgrade.Kubeadm(),
+        Kubeadm(),
         at("w1", host("w1", packages=installed(OLD) | installed(NEWER, "kubeadm"))),
         Needed,
         "only one",
     ),
-    (upgrade.Kubeadm(), at("w1", host("w1", NEWER)), Satisfied, "kubeadm 1.37.1"),
-    (upgrade.Kubeadm(), at("w1", host("w1", packages=installed(NEW, held=False))), Needed, "not held"),
-    (upgrade.Kubeadm(), at("w1", host("w1", packages={})), Needed, "not installed"),
-    (upgrade.Kubeadm(), at("w1", host("w1", **HALF)), Blocked, "kubeadm is unpacked"),
-    (upgrade.Kubeadm(), at("w1", host("w1", **HALF, package_lock="apt (process 1) holds it")), Needed, "not fully"),
+    (Kubeadm(), at("w1", host("w1", NEWER)), Satisfied, "kubeadm 1.37.1"),
+    (Kubeadm(), at("w1", host("w1", packages=installed(NEW, held=False))), Needed, "not held"),
+    (Kubeadm(), at("w1", host("w1", packages={})), Needed, "not installed"),
+    (Kubeadm(), at("w1", host("w1", **HALF)), Blocked, "kubeadm is unpacked"),
+    (Kubeadm(), at("w1", host("w1", **HALF, package_lock="apt (process 1) holds it")), Needed, "not fully"),
     # kubeadm upgrade apply: manifests, configuration, and the mark.
-    (upgrade.Apply(), at("cp1"), Needed, "kube-apiserver is 1.35.4"),
-    (upgrade.Apply(), SILENT, Unknown, "it does not answer"),
+    (Apply(), at("cp1"), Needed, "kube-apiserver is 1.35.4"),
+    (Apply(), SILENT, Unknown, "it does not answer"),
     (
-        upgrade.Apply(),
+        Apply(),
         at("cp1", host("cp1", static_pods=images(OLD) | {"kube-apiserver": "registry.k8s.io/kube-apiserver:v1.36.3"})),
         Needed,
         "kube-controller-manager is 1.35.4",
     ),
-    (upgrade.Apply(), at("cp1", APPLIED), Needed, "kubeadm's configuration says 1.35.4"),
-    (upgrade.Apply(), at("cp1", APPLIED, cluster(config=NEW)), Satisfied, "runs 1.36.3"),
+    (Apply(), at("cp1", APPLIED), Needed, "kubeadm's configuration says 1.35.4"),
+    (Apply(), at("cp1", APPLIED, cluster(config=NEW)), Satisfied, "runs 1.36.3"),
     (
-        upgrade.Apply(),
+        Apply(),
         at("cp1", host("cp1", static_pods=images(NEW)), cluster(config=NEW)),
         Needed,
         "did not come to its end",
     ),
-    (upgrade.Apply(), at("cp1", host("cp1", NEW), cluster(NEW)), Satisfied, "runs 1.36.3"),
-    (upgrade.Apply(), at("cp1", host("cp1", static_pods=images(NEWER)), cluster(NEWER)), Satisfied, "runs 1.37.1"),
+    (Apply(), at("cp1", host("cp1", NEW), cluster(NEW)), Satisfied, "runs 1.36.3"),
+    (Apply(), at("cp1", host("cp1", static_pods=images(NEWER)), cluster(NEWER)), Satisfied, "runs 1.37.1"),
     # kubeadm upgrade node: after the first control plane, and on workers after all of them.
-    (upgrade.Node(), at("cp2"), Unknown, "the cluster is at 1.35.4"),
-    (upgrade.Node(), at("cp2", api=cluster(config=NEW)), Needed, "not upgraded this host"),
+    (Node(), at("cp2"), Unknown, "the cluster is at 1.35.4"),
+    (Node(), at("cp2", api=cluster(config=NEW)), Needed, "not upgraded this host"),
     (
-        upgrade.Node(),
+        Node(),
         at("cp2", host("cp2", static_pods=images(NEW), files=mark(NEW)), cluster(config=NEW)),
         Satisfied,
         "1.36.3",
     ),
-    (upgrade.Node(), at("cp2", host("cp2", static_pods=images(NEW)), cluster(config=NEW)), Needed, "not upgraded"),
-    (upgrade.Node(), at("w1", api=cluster(config=NEW)), Unknown, "control planes come first: cp1 runs 1.35.4"),
-    (upgrade.Node(), at("w1", api=cluster(config=NEW), others=NEW_PLANES), Needed, "not upgraded this host to 1.36.3"),
-    (upgrade.Node(), at("w1", host("w1", files=mark(NEW))), Satisfied, "to 1.36.3"),
-    (upgrade.Node(), at("w1", host("w1", files=mark("1.34.1"))), Unknown, "the cluster is at 1.35.4"),
-    (upgrade.Node(), at("w1", host("w1", NEW)), Satisfied, "to 1.36.3"),
-    (upgrade.Node(), SILENT_W1, Unknown, "it does not answer"),
+    (Node(), at("cp2", host("cp2", static_pods=images(NEW)), cluster(config=NEW)), Needed, "not upgraded"),
+    (Node(), at("w1", api=cluster(config=NEW)), Unknown, "control planes come first: cp1 runs 1.35.4"),
+    (Node(), at("w1", api=cluster(config=NEW), others=NEW_PLANES), Needed, "not upgraded this host to 1.36.3"),
+    (Node(), at("w1", host("w1", files=mark(NEW))), Satisfied, "to 1.36.3"),
+    (Node(), at("w1", host("w1", files=mark("1.34.1"))), Unknown, "the cluster is at 1.35.4"),
+    (Node(), at("w1", host("w1", NEW)), Satisfied, "to 1.36.3"),
+    (Node(), SILENT_W1, Unknown, "it does not answer"),
     # The pods of the manifests.
-    (upgrade.StaticPods(), at("cp1"), Satisfied, "ready"),
-    (upgrade.StaticPods(), at("cp1", host("cp1", static_pods=images(NEW))), Needed, "kube-apiserver-cp1 still runs"),
-    (upgrade.StaticPods(), at("cp1", api=replace(cluster(), static_pods={})), Needed, "etcd-cp1 is missing"),
+    (StaticPods(), at("cp1"), Satisfied, "ready"),
+    (StaticPods(), at("cp1", host("cp1", static_pods=images(NEW))), Needed, "kube-apiserver-cp1 still runs"),
+    (StaticPods(), at("cp1", api=replace(cluster(), static_pods={})), Needed, "etcd-cp1 is missing"),
     (
-        upgrade.StaticPods(),
+        StaticPods(),
         at("cp1", api=replace(cluster(), static_pods=dict.fromkeys(cluster().static_pods, False))),
         Needed,
         "etcd-cp1 is not ready",
     ),
-    (upgrade.StaticPods(), SILENT, Unknown, "it does not answer"),
+    (StaticPods(), SILENT, Unknown, "it does not answer"),
     # The new kubelet is tried before anything is disturbed.
-    (upgrade_node.Packages(), at("w1"), Needed, "was not tried"),
-    (upgrade_node.Packages(), at("w1", host("w1", paths=FITS)), Satisfied, "knows this host's settings"),
-    (upgrade_node.Packages(), at("w1", host("w1", NEW)), Satisfied, "installed"),
-    (upgrade_node.Packages(), at("w1", host("w1", dpkg_problem="x is unpacked")), Blocked, "x is unpacked"),
+    (Packages(), at("w1"), Needed, "was not tried"),
+    (Packages(), at("w1", host("w1", paths=FITS)), Satisfied, "knows this host's settings"),
+    (Packages(), at("w1", host("w1", NEW)), Satisfied, "installed"),
+    (Packages(), at("w1", host("w1", dpkg_problem="x is unpacked")), Blocked, "x is unpacked"),
     # The drain: our mark, and nobody left who would leave.
-    (upgrade_node.Drain(), at("w1", pods=ON_W1), Needed, "not cordoned, and 1 of its pods has to leave"),
-    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED), pods=ON_W1), Needed, "1 pod of w1"),
-    (upgrade_node.Drain(), at("w1", api=cluster(**CORDONED)), Satisfied, "cordoned and drained"),
-    (upgrade_node.Drain(), at("w1", api=cluster(**DRAINED), pods=ON_W1), Satisfied, "cordoned and drained"),
-    (upgrade_node.Drain(), at("w1", api=cluster(w1={"cordoned": DONE}), pods=ON_W1), Needed, "not cordoned"),
-    (upgrade_node.Drain(), at("w1", api=cluster(w1={"unschedulable": True})), Needed, "not cordoned"),
-    (upgrade_node.Drain(), at("w1", api=cluster(w1={"cordoned": CORDON})), Needed, "not cordoned"),
-    (upgrade_node.Drain(), at("w1", host("w1", NEW), cluster(NEW), pods=ON_W1), Satisfied, "its kubelet is 1.36.3"),
-    (upgrade_node.Drain(), at("w1", host("w1", NEW), pods=ON_W1), Needed, "not cordoned"),
+    (Drain(), at("w1", pods=ON_W1), Needed, "not cordoned, and 1 of its pods has to leave"),
+    (Drain(), at("w1", api=cluster(**CORDONED), pods=ON_W1), Needed, "1 pod of w1"),
+    (Drain(), at("w1", api=cluster(**CORDONED)), Satisfied, "cordoned and drained"),
+    (Drain(), at("w1", api=cluster(**DRAINED), pods=ON_W1), Satisfied, "cordoned and drained"),
+    (Drain(), at("w1", api=cluster(w1={"cordoned": DONE}), pods=ON_W1), Needed, "not cordoned"),
+    (Drain(), at("w1", api=cluster(w1={"unschedulable": True})), Needed, "not cordoned"),
+    (Drain(), at("w1", api=cluster(w1={"cordoned": CORDON})), Needed, "not cordoned"),
+    (Drain(), at("w1", host("w1", NEW), cluster(NEW), pods=ON_W1), Satisfied, "its kubelet is 1.36.3"),
+    (Drain(), at("w1", host("w1", NEW), pods=ON_W1), Needed, "not cordoned"),
     (
-        upgrade_node.Drain(),
+        Drain(),
         at("w1", host("w1", NEW, packages=installed(NEW, held=False)), cluster(NEW), pods=ON_W1),
         Satisfied,
         "its kubelet is 1.36.3",
     ),
-    (upgrade_node.Drain(), SILENT_W1, Unknown, "it does not answer"),
+    (Drain(), SILENT_W1, Unknown, "it does not answer"),
     # The kubelet, never newer than an API server.
-    (upgrade_node.Kubelet(), at("w1"), Unknown, "control planes come first"),
-    (upgrade_node.Kubelet(), at("w1", others=NEW_PLANES), Needed, "kubelet is 1.35.4, wanted is 1.36.3"),
-    (upgrade_node.Kubelet(), at("w1", host("w1", NEW), others=NEW_PLANES), Needed, "the kubelet that runs is 1.35.4"),
-    (upgrade_node.Kubelet(), at("w1", host("w1", NEW), cluster(NEW)), Satisfied, "1.36.3, held"),
-    (upgrade_node.Kubelet(), at("w1", host("w1", NEWER), cluster(NEWER)), Satisfied, "1.37.1, held"),
+    (Kubelet(), at("w1"), Unknown, "control planes come first"),
+    (Kubelet(), at("w1", others=NEW_PLANES), Needed, "kubelet is 1.35.4, wanted is 1.36.3"),
+    (Kubelet(), at("w1", host("w1", NEW), others=NEW_PLANES), Needed, "the kubelet that runs is 1.35.4"),
+    (Kubelet(), at("w1", host("w1", NEW), cluster(NEW)), Satisfied, "1.36.3, held"),
+    (Kubelet(), at("w1", host("w1", NEWER), cluster(NEWER)), Satisfied, "1.37.1, held"),
     (
-        upgrade_node.Kubelet(),
+        Kubelet(),
         at("w1", host("w1", NEW, packages=installed(NEW, held=False)), cluster(NEW), NEW_PLANES),
         Needed,
         "not held",
     ),
-    (upgrade_node.Kubelet(), at("cp1"), Unknown, "its control plane comes first"),
-    (upgrade_node.Kubelet(), at("cp1", APPLIED), Needed, "kubelet is 1.35.4"),
+    (Kubelet(), at("cp1"), Unknown, "its control plane comes first"),
+    (Kubelet(), at("cp1", APPLIED), Needed, "kubelet is 1.35.4"),
     (
-        upgrade_node.Kubelet(),
+        Kubelet(),
         at("w1", host("w1", dpkg_problem="kubelet is unpacked"), others=NEW_PLANES),
         Blocked,
         "kubelet is unpacked",
     ),
-    (upgrade_node.Kubelet(), SILENT_W1, Unknown, "it does not answer"),
+    (Kubelet(), SILENT_W1, Unknown, "it does not answer"),
     # Marks come off when the kubelet is through; a cordon without a mark is somebody else's.
-    (upgrade_node.Uncordon(), at("w1"), Satisfied, "no mark"),
-    (upgrade_node.Uncordon(), at("w1", api=cluster(w1={"unschedulable": True})), Satisfied, "no mark"),
-    (upgrade_node.Uncordon(), at("w1", api=cluster(**CORDONED)), Unknown, "given back when it is through"),
-    (upgrade_node.Uncordon(), at("w1", host("w1", NEW), cluster(NEW, **CORDONED)), Needed, "cordoned by clusterctl"),
+    (Uncordon(), at("w1"), Satisfied, "no mark"),
+    (Uncordon(), at("w1", api=cluster(w1={"unschedulable": True})), Satisfied, "no mark"),
+    (Uncordon(), at("w1", api=cluster(**CORDONED)), Unknown, "given back when it is through"),
+    (Uncordon(), at("w1", host("w1", NEW), cluster(NEW, **CORDONED)), Needed, "cordoned by clusterctl"),
     (
-        upgrade_node.Uncordon(),
+        Uncordon(),
         at("w1", host("w1", NEW), cluster(NEW, w1={"taints": (SOFT_TAINT,)})),
         Needed,
         "tainted by clusterctl",
     ),
-    (upgrade_node.Uncordon(), SILENT_W1, Unknown, "it does not answer"),
+    (Uncordon(), SILENT_W1, Unknown, "it does not answer"),
     # Whole again: this node and every control plane; another worker is not waited for.
-    (upgrade_node.Settled(), at("w1"), Satisfied, "ready"),
-    (upgrade_node.Settled(), at("w1", api=cluster(w1={"ready": False, "reason": "down"})), Needed, "w1 is not Ready"),
-    (upgrade_node.Settled(), at("w1", api=cluster(w2={"ready": False, "reason": "down"})), Satisfied, "ready"),
-    (upgrade_node.Settled(), at("w1", api=cluster(cp2={"ready": False, "reason": "down"})), Needed, "cp2 is not Ready"),
+    (Settled(), at("w1"), Satisfied, "ready"),
+    (Settled(), at("w1", api=cluster(w1={"ready": False, "reason": "down"})), Needed, "w1 is not Ready"),
+    (Settled(), at("w1", api=cluster(w2={"ready": False, "reason": "down"})), Satisfied, "ready"),
+    (Settled(), at("w1", api=cluster(cp2={"ready": False, "reason": "down"})), Needed, "cp2 is not Ready"),
     (
-        upgrade_node.Settled(),
+        Settled(),
         at("w1", others={"cp2": host("cp2", static_pods=images(NEW))}),
         Needed,
         "kube-apiserver-cp2 still runs",
     ),
-    (upgrade_node.Settled(), SILENT_W1, Unknown, "it does not answer"),
-    (upgrade_node.Leftovers(), at("cp1"), Satisfied, "none"),
+    (Settled(), SILENT_W1, Unknown, "it does not answer"),
+    (Leftovers(), at("cp1"), Satisfied, "none"),
     (
-        upgrade_node.Leftovers(),
+        Leftovers(),
         at("cp1", host("cp1", paths=frozenset({places.KUBEADM_BACKUPS}))),
         Needed,
         "copies of etcd",
@@ -276,9 +293,7 @@ def test_the_check_says(step: Step, situation: Situation, kind: type, text: str)
         assert verdict.resolution
 
 
-@pytest.mark.parametrize(
-    "step", [preflight.Packages(), upgrade_look.PackageManager(), upgrade.Kubeadm()], ids=lambda step: step.name
-)
+@pytest.mark.parametrize("step", [PreflightPackages(), PackageManager(), Kubeadm()], ids=lambda step: step.name)
 def test_an_interrupted_installation_is_told_in_the_same_words_everywhere(step: Step) -> None:
     """With a command to paste; one that goes on is waited for, which no step takes for interrupted."""
     facts = host("w1", **HALF)
@@ -339,6 +354,6 @@ def test_a_kubeadm_that_fails_says_what_that_means(said: str, resolution: str) -
     anything: Any = None
     tools = Tools(broken, anything, anything, anything, anything, anything, "ada@desk", anything)
     with pytest.raises(CommandFailed) as caught:
-        upgrade.Apply().apply(at("cp1"), tools)
+        Apply().apply(at("cp1"), tools)
 
     assert resolution in caught.value.resolution

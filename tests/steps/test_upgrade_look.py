@@ -7,26 +7,32 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from clusterctl.model.facts import (
-    CalicoFacts,
-    ClusterFacts,
-    Cordon,
-    Disk,
-    EtcdMember,
-    FileFact,
-    Package,
-    Workload,
-)
+from clusterctl.model import places
+from clusterctl.model.facts import CalicoFacts, ClusterFacts, Cordon, Disk, EtcdMember, FileFact, Package, Workload
 from clusterctl.model.inventory import Inventory
 from clusterctl.model.outlook import DeprecatedApi, EtcdStatus, Outlook
-from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.places import ADMIN_CONF, KUBELET_CONF, STATIC_PODS
+from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Satisfied, Unknown
-from clusterctl.steps import places, upgrade_look, upgrade_look_etcd, upgrade_look_settings
+from clusterctl.rules.network import CALICO_NODE, FLANNEL
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.control_plane import STATIC_PODS
 from clusterctl.steps.finding import Finding
-from clusterctl.steps.network import CALICO_NODE, FLANNEL
-from clusterctl.steps.preflight import KUBELET_CONF
+from clusterctl.steps.upgrade.certificates import Certificates
+from clusterctl.steps.upgrade.cgroups import Cgroups
+from clusterctl.steps.upgrade.control_plane import ControlPlane
+from clusterctl.steps.upgrade.disk_space import DiskSpace
+from clusterctl.steps.upgrade.etcd_health import EtcdHealth
+from clusterctl.steps.upgrade.etcd_version import EtcdVersion
+from clusterctl.steps.upgrade.feature_gates import FeatureGates
+from clusterctl.steps.upgrade.kubelet_flags import KubeletFlags
+from clusterctl.steps.upgrade.network_plugin import NetworkPlugin
+from clusterctl.steps.upgrade.nodes import Nodes
+from clusterctl.steps.upgrade.old_marks import OldMarks
+from clusterctl.steps.upgrade.package_manager import PackageManager
+from clusterctl.steps.upgrade.removed_apis import RemovedApis
+from clusterctl.steps.upgrade.runtime import Runtime
+from clusterctl.steps.upgrade.skew import Skew
+from clusterctl.steps.upgrade.versions import Versions
 from tests.builders import make_facts, make_inventory, make_node
 from tests.model.test_outlook import END, certificate
 from tests.steps.test_findings import expect
@@ -134,13 +140,13 @@ def flags(text: str) -> dict[str, FileFact]:
     return {"/var/lib/kubelet/kubeadm-flags.env": FileFact(text, "644")}
 
 
-VERSIONS, SKEW, NODES = upgrade_look.Versions(), upgrade_look.Skew(), upgrade_look.Nodes()
-PLANES, DISK, MARKS = upgrade_look.ControlPlane(), upgrade_look.DiskSpace(), upgrade_look.MasterMarks()
-RUNTIME, CGROUPS, DPKG = upgrade_look.Runtime(), upgrade_look.Cgroups(), upgrade_look.PackageManager()
-HEALTH, ETCD_VERSION = upgrade_look_etcd.EtcdHealth(), upgrade_look_etcd.EtcdVersion()
-APIS, GATES = upgrade_look_settings.RemovedApis(), upgrade_look_settings.FeatureGates()
-FLAGS, PLUGIN = upgrade_look_settings.KubeletFlags(), upgrade_look_settings.NetworkPlugin()
-CERTIFICATES = upgrade_look_settings.Certificates()
+VERSIONS, SKEW, NODES = Versions(), Skew(), Nodes()
+PLANES, DISK, MARKS = ControlPlane(), DiskSpace(), OldMarks()
+RUNTIME, CGROUPS, DPKG = Runtime(), Cgroups(), PackageManager()
+HEALTH, ETCD_VERSION = EtcdHealth(), EtcdVersion()
+APIS, GATES = RemovedApis(), FeatureGates()
+FLAGS, PLUGIN = KubeletFlags(), NetworkPlugin()
+CERTIFICATES = Certificates()
 AUTHORITY, KUBELET = "/etc/kubernetes/pki/ca.crt", "/var/lib/kubelet/pki/kubelet-client-current.pem"
 BEGUN = {"packages": packages("1.36.3")}
 ONE, TWO = MEMBERS[:1], MEMBERS[:2]
@@ -375,11 +381,13 @@ def test_each_kind_of_certificate_has_its_remedy(path: str, remedy: str) -> None
 
 def test_every_finding_can_be_ignored_and_has_a_case() -> None:
     """A new finding brings a case that blocks; ignored, it warns and stops nothing."""
-    findings = {step.name for step in CATALOGUE if isinstance(step, Finding) and step.name.startswith("upgrade/")}
+    findings = {
+        step.name for step in CATALOGUE.values() if isinstance(step, Finding) and step.name.startswith("upgrade/")
+    }
     blocking = {step.name: facts for step, facts, kind, _ in CASES if kind is Blocked}
 
     assert findings == blocking.keys()
-    for step in CATALOGUE:
+    for step in CATALOGUE.values():
         if isinstance(step, Finding) and step.name in blocking:
             verdict = step.ignored().check(situation(**blocking[step.name]))
             assert isinstance(verdict, Satisfied)

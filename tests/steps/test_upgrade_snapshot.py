@@ -10,12 +10,12 @@ import pytest
 from clusterctl.engine.playbook import Play, Playbook, load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed
 from clusterctl.model.facts import FileFact
+from clusterctl.model.places import BACKUP_RECORD, etcd_url
 from clusterctl.model.verdict import Blocked, Needed, Satisfied
 from clusterctl.resources import folder
 from clusterctl.steps.catalogue import CATALOGUE
-from clusterctl.steps.places import BACKUP_RECORD, etcd_url
 from clusterctl.steps.step import Step
-from clusterctl.steps.upgrade_snapshot import SETTINGS, SNAPSHOT, Snapshot, restore_text
+from clusterctl.steps.upgrade.snapshot import SETTINGS, SNAPSHOT, Snapshot, restore_text
 from tests.builders import VIRTUAL, make_inventory, make_situation
 from tests.simulation import FAULTS, SAVED, Fault, Killed, World, run
 

@@ -5,13 +5,22 @@ from typing import Any
 
 import pytest
 
+from clusterctl.model import places
 from clusterctl.model.facts import ClusterFacts, Cordon, FileFact, Route
+from clusterctl.model.places import ADMIN_CONF, CA_CERT, ETCD_DATA, KUBELET_CONF
 from clusterctl.model.pods import Around, Owner, Pods
-from clusterctl.model.situation import ADMIN_CONF, Situation
+from clusterctl.model.situation import Situation
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
-from clusterctl.steps import drain, nodes, places, preflight, upgrade_node, workers_replace
-from clusterctl.steps.preflight import CA_CERT, ETCD_DATA, KUBELET_CONF
+from clusterctl.steps.drain.placement import Placement
+from clusterctl.steps.nodes.routes import Routes
+from clusterctl.steps.preflight.spares import Spares
 from clusterctl.steps.step import Step
+from clusterctl.steps.upgrade.uncordon import Uncordon
+from clusterctl.steps.workers.drain import Drain
+from clusterctl.steps.workers.local_data import LocalData
+from clusterctl.steps.workers.remove import Remove
+from clusterctl.steps.workers.replaced import Replaced
+from clusterctl.steps.workers.reset import Reset
 from tests.builders import make_facts, make_inventory, make_node, make_pod
 
 MARK = Cordon("ada@desk", "2026-01-01T00:00:00Z", unschedulable=False)
@@ -42,73 +51,73 @@ NEWER = api({"kubelet_version": "1.36.3"})
 PLANE = api({"control_plane": True})
 
 CASES: list[tuple[Step, ClusterFacts | None, dict[str, Any], type, str]] = [
-    (workers_replace.Replaced(), None, {}, Unknown, "no cluster"),
-    (workers_replace.Replaced(), BESIDE, {}, Satisfied, "enough workers are Ready without it"),
-    (workers_replace.Replaced(), ALONE, {}, Needed, "1 of 2 workers would be Ready without it"),
-    (workers_replace.Replaced(), api({}, ready=False), {}, Needed, "1 of 2 workers"),
-    (workers_replace.Replaced(), api({}, **DRAINED), {}, Needed, "1 of 2 workers"),
-    (workers_replace.Replaced(), GONE, {}, Satisfied, "not a node any more"),
-    (workers_replace.Replaced(), NEWER, {}, Satisfied, "it stays: its kubelet is 1.36.3"),
-    (workers_replace.Drain(), None, {}, Unknown, "no cluster"),
-    (workers_replace.Drain(), BESIDE, {}, Needed, "w1 is not cordoned"),
-    (workers_replace.Drain(), ALONE, {}, Unknown, "another host joins first"),
-    (workers_replace.Drain(), api(DRAINED), {}, Satisfied, "cordoned and drained"),
-    (workers_replace.Drain(), api(DRAINED, w3=False), {}, Satisfied, "cordoned and drained"),
-    (workers_replace.Drain(), GONE, {}, Satisfied, "not a node any more"),
-    (workers_replace.Drain(), NEWER, {}, Satisfied, "it stays"),
-    (workers_replace.Remove(), None, {}, Unknown, "no cluster"),
-    (workers_replace.Remove(), BESIDE, {}, Unknown, "w1 is drained first"),
-    (workers_replace.Remove(), api({"unschedulable": True, "cordoned": MARK}), {}, Unknown, "w1 is drained first"),
-    (workers_replace.Remove(), api({**DRAINED, "unschedulable": False}), {}, Unknown, "w1 is drained first"),
-    (workers_replace.Remove(), api(DRAINED), {}, Needed, "w1 is drained; its node is deleted"),
-    (workers_replace.Remove(), api({**DRAINED, "boot_id": "boot-0"}), {}, Unknown, "has not spoken since"),
-    (workers_replace.Remove(), PLANE, {}, Blocked, "a control plane"),
-    (workers_replace.Remove(), GONE, {}, Satisfied, "not a node any more"),
-    (workers_replace.Remove(), NEWER, {}, Satisfied, "it stays"),
-    (workers_replace.Reset(), None, JOINED, Unknown, "no cluster"),
+    (Replaced(), None, {}, Unknown, "no cluster"),
+    (Replaced(), BESIDE, {}, Satisfied, "enough workers are Ready without it"),
+    (Replaced(), ALONE, {}, Needed, "1 of 2 workers would be Ready without it"),
+    (Replaced(), api({}, ready=False), {}, Needed, "1 of 2 workers"),
+    (Replaced(), api({}, **DRAINED), {}, Needed, "1 of 2 workers"),
+    (Replaced(), GONE, {}, Satisfied, "not a node any more"),
+    (Replaced(), NEWER, {}, Satisfied, "it stays: its kubelet is 1.36.3"),
+    (Drain(), None, {}, Unknown, "no cluster"),
+    (Drain(), BESIDE, {}, Needed, "w1 is not cordoned"),
+    (Drain(), ALONE, {}, Unknown, "another host joins first"),
+    (Drain(), api(DRAINED), {}, Satisfied, "cordoned and drained"),
+    (Drain(), api(DRAINED, w3=False), {}, Satisfied, "cordoned and drained"),
+    (Drain(), GONE, {}, Satisfied, "not a node any more"),
+    (Drain(), NEWER, {}, Satisfied, "it stays"),
+    (Remove(), None, {}, Unknown, "no cluster"),
+    (Remove(), BESIDE, {}, Unknown, "w1 is drained first"),
+    (Remove(), api({"unschedulable": True, "cordoned": MARK}), {}, Unknown, "w1 is drained first"),
+    (Remove(), api({**DRAINED, "unschedulable": False}), {}, Unknown, "w1 is drained first"),
+    (Remove(), api(DRAINED), {}, Needed, "w1 is drained; its node is deleted"),
+    (Remove(), api({**DRAINED, "boot_id": "boot-0"}), {}, Unknown, "has not spoken since"),
+    (Remove(), PLANE, {}, Blocked, "a control plane"),
+    (Remove(), GONE, {}, Satisfied, "not a node any more"),
+    (Remove(), NEWER, {}, Satisfied, "it stays"),
+    (Reset(), None, JOINED, Unknown, "no cluster"),
     (
-        workers_replace.Reset(),
+        Reset(),
         BESIDE,
         JOINED,
         Unknown,
         "when w1 is drained and removed, it deletes this host's containers",
     ),
-    (workers_replace.Reset(), NEWER, JOINED, Satisfied, "it stays"),
-    (workers_replace.Reset(), GONE, {}, Satisfied, "nothing of a node is left"),
-    (workers_replace.Reset(), GONE, {**JOINED, "files": OURS}, Needed, "deletes this host's containers"),
-    (workers_replace.Reset(), GONE, HALF, Needed, "deletes this host's containers"),
-    (workers_replace.Reset(), GONE, {**JOINED, "files": FOREIGN}, Blocked, "another cluster"),
-    (workers_replace.Reset(), GONE, {"paths": frozenset({KUBELET_CONF, ETCD_DATA})}, Blocked, "never reset"),
-    (workers_replace.Reset(), GONE, {**JOINED, "static_pods": {"etcd": "etcd:3.6"}}, Blocked, "never reset"),
-    (workers_replace.LocalData(), GONE, {}, Satisfied, "not a node"),
-    (workers_replace.LocalData(), NEWER, {}, Satisfied, "it stays"),
-    (workers_replace.LocalData(), BESIDE, {}, Satisfied, "none"),
-    (workers_replace.LocalData(), BESIDE, {"pods": Pods((make_pod(host_paths=("/srv",)),))}, Blocked, "/srv of w1"),
+    (Reset(), NEWER, JOINED, Satisfied, "it stays"),
+    (Reset(), GONE, {}, Satisfied, "nothing of a node is left"),
+    (Reset(), GONE, {**JOINED, "files": OURS}, Needed, "deletes this host's containers"),
+    (Reset(), GONE, HALF, Needed, "deletes this host's containers"),
+    (Reset(), GONE, {**JOINED, "files": FOREIGN}, Blocked, "another cluster"),
+    (Reset(), GONE, {"paths": frozenset({KUBELET_CONF, ETCD_DATA})}, Blocked, "never reset"),
+    (Reset(), GONE, {**JOINED, "static_pods": {"etcd": "etcd:3.6"}}, Blocked, "never reset"),
+    (LocalData(), GONE, {}, Satisfied, "not a node"),
+    (LocalData(), NEWER, {}, Satisfied, "it stays"),
+    (LocalData(), BESIDE, {}, Satisfied, "none"),
+    (LocalData(), BESIDE, {"pods": Pods((make_pod(host_paths=("/srv",)),))}, Blocked, "/srv of w1"),
     (
-        workers_replace.LocalData(),
+        LocalData(),
         BESIDE,
         {"pods": Pods((make_pod("agent", controller=Owner("DaemonSet", "a", "u"), host_paths=("/srv",)),))},
         Satisfied,
         "none",
     ),
     (
-        workers_replace.LocalData(),
+        LocalData(),
         BESIDE,
         {"pods": Pods((make_pod(claims=("data",)),), around=Around(volumes=LOCAL))},
         Blocked,
         "the volume of its claim data, which w1 alone reaches",
     ),
     (
-        workers_replace.LocalData(),
+        LocalData(),
         BESIDE,
         {"pods": Pods((make_pod(claims=("data",)),), around=Around(volumes=EVERYWHERE))},
         Satisfied,
         "none",
     ),
-    (drain.Placement(), ALONE, {}, Unknown, "another host joins first"),
-    (drain.Placement(), BESIDE, {}, Satisfied, "every pod finds another node"),
+    (Placement(), ALONE, {}, Unknown, "another host joins first"),
+    (Placement(), BESIDE, {}, Satisfied, "every pod finds another node"),
     (
-        drain.Placement(),
+        Placement(),
         api({"labels": {"disk": "ssd"}}),
         {"pods": Pods((make_pod(scheduling={"nodeSelector": {"disk": "ssd"}}),))},
         Blocked,
@@ -131,7 +140,7 @@ def situation(api: ClusterFacts | None, host: str = "w1", **changes: Any) -> Sit
 @pytest.mark.parametrize(("step", "found", "changes", "kind", "text"), CASES)
 def test_check(step: Step, found: ClusterFacts | None, changes: dict[str, Any], kind: type, text: str) -> None:
     """The check answers with this verdict and names this fact; what blocks says what to do."""
-    verdict = step.beside([workers_replace.Drain(), upgrade_node.Uncordon()]).check(situation(found, **changes))
+    verdict = step.beside([Drain(), Uncordon()]).check(situation(found, **changes))
 
     assert isinstance(verdict, kind)
     assert text in (verdict.note if isinstance(verdict, Satisfied) else verdict.reason)
@@ -140,7 +149,7 @@ def test_check(step: Step, found: ClusterFacts | None, changes: dict[str, Any], 
 
 def test_a_control_plane_is_never_reset() -> None:
     """Whatever a playbook says."""
-    verdict = workers_replace.Reset().check(situation(api(), "cp1", paths=frozenset({ADMIN_CONF, KUBELET_CONF})))
+    verdict = Reset().check(situation(api(), "cp1", paths=frozenset({ADMIN_CONF, KUBELET_CONF})))
 
     assert isinstance(verdict, Blocked)
 
@@ -148,9 +157,9 @@ def test_a_control_plane_is_never_reset() -> None:
 TO_W1, TO_W3 = Route("10.10.1.0/24", "flannel.1"), Route("10.10.3.0/24", "flannel.1")
 ALL_PODS, BLACKHOLE = Route("10.10.0.0/15", "eth0"), Route("unknown", "")
 ROUTES: list[tuple[Step, dict[str, str], tuple[Route, ...], tuple[Route, ...], type, str]] = [
-    (nodes.Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Satisfied, "1 node and w1 lead"),
+    (Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Satisfied, "1 node and w1 lead"),
     (
-        nodes.Routes(),
+        Routes(),
         {"w1": "10.10.1.7/32", "w3": "10.10.3.1"},
         (TO_W3,),
         (BLACKHOLE, TO_W1),
@@ -158,24 +167,24 @@ ROUTES: list[tuple[Step, dict[str, str], tuple[Route, ...], tuple[Route, ...], t
         "lead to each",
     ),
     (
-        nodes.Routes(),
+        Routes(),
         {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"},
         (TO_W3,),
         (),
         Needed,
         "w3 does not lead to the pods of w1",
     ),
-    (nodes.Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (ALL_PODS,), Needed, "w3 does not lead"),
+    (Routes(), {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"}, (TO_W3,), (ALL_PODS,), Needed, "w3 does not lead"),
     (
-        nodes.Routes(),
+        Routes(),
         {"w1": "10.10.1.0/24", "w3": "10.10.3.0/24"},
         (),
         (TO_W1,),
         Needed,
         "w1 does not lead to the pods of w3",
     ),
-    (nodes.Routes(), {"w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Needed, "has not announced the pods of w1"),
-    (nodes.Routes(), {}, (), (), Satisfied, "does not tell"),
+    (Routes(), {"w3": "10.10.3.0/24"}, (TO_W3,), (TO_W1,), Needed, "has not announced the pods of w1"),
+    (Routes(), {}, (), (), Satisfied, "does not tell"),
 ]
 
 
@@ -196,9 +205,9 @@ def test_nodes_lead_to_each_others_pods(
 
 
 SPARES: list[tuple[Step, ClusterFacts | None, type, str]] = [
-    (preflight.Spares(), None, Satisfied, "not looked at"),
-    (preflight.Spares(), api({}, w3=False), Satisfied, "1 spares stand by"),
-    (preflight.Spares(), BESIDE, Blocked, "spares of the inventory are nodes of the cluster: w3"),
+    (Spares(), None, Satisfied, "not looked at"),
+    (Spares(), api({}, w3=False), Satisfied, "1 spares stand by"),
+    (Spares(), BESIDE, Blocked, "spares of the inventory are nodes of the cluster: w3"),
 ]
 
 
