@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from clusterctl.lab.lab import Lab, up
+from clusterctl.lab.lab import Lab
+from clusterctl.lab.making import up
 from clusterctl.lab.shape import Shape
 
 KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"

@@ -5,7 +5,16 @@ from pathlib import Path
 import click
 
 from clusterctl.cli.opening import open_session
-from clusterctl.cli.options import ignore_option, inventory_option, limit_option, log_option, sudo_option, this_command
+from clusterctl.cli.options import (
+    diff_option,
+    ignore_option,
+    inventory_option,
+    limit_option,
+    log_option,
+    sudo_option,
+    verbose_option,
+    yes_option,
+)
 
 
 @click.command()
@@ -13,10 +22,10 @@ from clusterctl.cli.options import ignore_option, inventory_option, limit_option
 @sudo_option
 @limit_option
 @ignore_option
-@click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
+@yes_option
 @log_option
-@click.option("--diff", is_flag=True, help="Show what would change in files.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
+@diff_option
+@verbose_option
 def bootstrap(
     *, limit: tuple[str, ...], ignore: tuple[str, ...], log: Path | None, yes: bool, diff: bool, verbose: bool
 ) -> None:
@@ -26,24 +35,14 @@ def bootstrap(
     failure: what is done stays done. Ends with 3 before anything changes when a step is blocked.
     """
     with open_session(begin="connect") as session:
-        from clusterctl.cli.playbooks import ignoring, playbook
-        from clusterctl.cli.running import run_playbook
+        from clusterctl.actions import bootstrap as action
+        from clusterctl.actions.running import Wishes
+        from clusterctl.cli.terminal import Terminal
 
-        book = ignoring(playbook("bootstrap"), ignore)
-        if not run_playbook(
-            session,
-            book,
-            again=this_command("bootstrap"),
-            limit=limit,
-            ignore=ignore,
-            log=log,
-            yes=yes,
-            diff=diff,
-            verbose=verbose,
-        ):
+        terminal = Terminal(verbose=verbose, diff=diff)
+        if not action.bootstrap(session, terminal, Wishes(limit, ignore, log), answered=yes):
             click.echo("Nothing to do: the cluster is as the inventory wants it.")
             return
     click.echo("\nThe cluster is there. What to type next:")
-    click.echo(f"  {this_command('kubeconfig', '--output', 'admin.conf')}")
-    click.echo(f"  {this_command('status')}")
-    click.echo(f"  {this_command('verify')}")
+    for words in (("kubeconfig", "--output", "admin.conf"), ("status",), ("verify",)):
+        click.echo(f"  {session.call.command(*words)}")

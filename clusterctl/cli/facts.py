@@ -4,6 +4,7 @@ import json
 
 import click
 
+from clusterctl.actions import facts as action
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import hosts_argument, inventory_option, json_option, sudo_option
 from clusterctl.report.facts import facts_json, facts_text
@@ -20,8 +21,7 @@ def facts(hosts: tuple[str, ...], *, as_json: bool) -> None:
     Reads what the steps look at: system, swap, modules, packages, services, ports, and what kubeadm left.
     """
     with open_session() as session:
-        wanted = [session.inventory.host(name) for name in dict.fromkeys(hosts)] or session.inventory.hosts
-        found = session.look_at(wanted)
+        found = action.facts(session, hosts)
     if as_json:
         click.echo(json.dumps({name: facts_json(facts) for name, facts in found.items()}, indent=2))
     else:

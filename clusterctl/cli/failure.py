@@ -1,22 +1,20 @@
 """How a call ends: its exit code, and on a failure what the operator reads on standard error."""
 
 import os
-import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from clusterctl.errors import ClusterctlError, SeveralErrors
+from clusterctl.errors import ClusterctlError
 from clusterctl.model.secret import redact
 
 INTERRUPTED = 130
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
 BROKEN_PIPE = 141  # What a shell reports of a program that SIGPIPE ended.
 
 
@@ -85,9 +83,11 @@ def exit_code(call: Callable[[], object]) -> int:
 
 def tell(error: ClusterctlError) -> None:
     """Write what failed, what the host said and what to do next on standard error."""
-    for single, hosts in folded(list(_each(error))):
+    from clusterctl.report.failure import each_error, folded, what
+
+    for single, hosts in folded(list(each_error(error))):
         echo = _echo
-        echo(click.style(_what(single, hosts), fg="red", bold=True))
+        echo(click.style(what(single, hosts), fg="red", bold=True))
         for line in single.details.splitlines():
             echo(f"  {line}")
         if single.resolution:
@@ -95,47 +95,6 @@ def tell(error: ClusterctlError) -> None:
             echo(f"  {click.style('Next:', bold=True)} {first}")
             for line in rest:
                 echo(f"        {line}")
-
-
-def _each(error: ClusterctlError) -> Iterator[ClusterctlError]:
-    if isinstance(error, SeveralErrors):
-        for child in error.errors:
-            yield from _each(child)
-    else:
-        yield error
-
-
-def folded(errors: Sequence[ClusterctlError]) -> list[tuple[ClusterctlError, tuple[str, ...]]]:
-    """Errors that say the same of several hosts as one: the first of them, and the names of all these hosts.
-
-    They are the same when nothing but the host's name and addresses differs. Others come alone, without names.
-    """
-    alike: dict[tuple[object, ...], list[ClusterctlError]] = {}
-    for error in errors:
-        host = _host(error)
-        texts = (error.what, error.details, error.resolution)
-        key = (type(error), *(_without(host, text) for text in texts)) if host else (id(error),)
-        alike.setdefault(key, []).append(error)
-    return [(several[0], tuple(map(_host, several)) if len(several) > 1 else ()) for several in alike.values()]
-
-
-def _host(error: ClusterctlError) -> str:
-    """The host that an error is about: ``w1: …``."""
-    name, colon, _ = error.what.partition(": ")
-    return name if colon and " " not in name else ""
-
-
-def _without(host: str, text: str) -> str:
-    """A text with placeholders for the host's name and for addresses."""
-    return _ADDRESS.sub("ADDRESS", re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "HOST", text))
-
-
-def _what(error: ClusterctlError, hosts: Sequence[str]) -> str:
-    if not hosts:
-        return error.what
-    said = error.what.partition(": ")[2]
-    own = any(_ADDRESS.search(text) or hosts[0] in text for text in (said, error.details, error.resolution))
-    return f"{' '.join(hosts)}: {said}" + (f" (so it says of {hosts[0]}, and alike of the others)" if own else "")
 
 
 def _echo(text: str) -> None:

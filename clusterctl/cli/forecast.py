@@ -4,13 +4,11 @@ import json
 
 import click
 
-from clusterctl.cli.audit import state_folder
+from clusterctl.actions import forecast as action
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import hosts_argument, inventory_option, json_option, sudo_option
-from clusterctl.cli.running import DURATIONS
 from clusterctl.errors import Refused
-from clusterctl.report.estimate import read_durations
-from clusterctl.report.forecast import earlier_drains, forecast_json, forecast_text, is_held
+from clusterctl.report.forecast import forecast_json, forecast_text, is_held
 
 
 @click.command()
@@ -26,9 +24,8 @@ def forecast(hosts: tuple[str, ...], *, as_json: bool) -> None:
     pod; none is evicted. Ends with 3 when a node cannot be drained as it is.
     """
     with open_session() as session:
-        wanted = [session.inventory.host(name) for name in dict.fromkeys(hosts)] or session.inventory.nodes
-        found = session.forecast(wanted)
-    earlier = earlier_drains(read_durations(state_folder() / DURATIONS))
+        found = action.forecast(session, hosts)
+    earlier = action.drain_seconds()
     if as_json:
         click.echo(json.dumps(forecast_json(found, earlier=earlier), indent=2))
     else:

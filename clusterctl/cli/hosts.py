@@ -4,9 +4,9 @@ import json
 
 import click
 
+from clusterctl.actions.trust import looks
 from clusterctl.cli.ask import confirm
-from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option
-from clusterctl.cli.trust import looks
+from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option, this_call
 from clusterctl.model.inventory import load_inventory
 from clusterctl.model.words import count
 from clusterctl.report.tables import table
@@ -33,7 +33,7 @@ def trust(hosts: tuple[str, ...], *, yes: bool, replace: bool, as_json: bool) ->
     """
     inventory = load_inventory(inventory_path())
     told: list[dict[str, object]] = []
-    for look in looks(inventory, hosts):
+    for look in looks(inventory, hosts, this_call()):
         if not as_json:
             for line in table(look.rows()):
                 click.echo(line)

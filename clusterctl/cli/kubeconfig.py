@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clusterctl.cli.kubefile import write
+from clusterctl.actions.kubeconfig import write
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
 

@@ -60,7 +60,7 @@ def up(
 
     A running lab keeps its machines; more of them may be asked for. Run again, this starts those that are off.
     """
-    from clusterctl.lab.lab import up as start
+    from clusterctl.lab.making import up as start
     from clusterctl.lab.shape import Shape
     from clusterctl.model.words import count
     from clusterctl.report.words import names

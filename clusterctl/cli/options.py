@@ -1,13 +1,18 @@
 """Options and arguments that several commands share."""
 
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from clusterctl.errors import InputError
+
+if TYPE_CHECKING:
+    from clusterctl.session.call import Call
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEY = "clusterctl.inventory"
@@ -114,6 +119,9 @@ strategy_option = click.option(
     show_default=True,
     help="Upgrade workers where they are, or let a spare join before each one leaves, which is the next spare.",
 )
+yes_option = click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
+diff_option = click.option("--diff", is_flag=True, help="Show what would change in files.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 
@@ -172,9 +180,11 @@ def asks_sudo_password() -> bool:
     return bool(click.get_current_context().meta.get(_SUDO))
 
 
-def this_command(*words: str) -> str:
-    """What to type for another command on the same inventory: ``clusterctl -i prod.yaml status``."""
+def this_call() -> "Call":
+    """What this call was, for commands to paste and for the records."""
+    from clusterctl.session.call import Call
+
     given: Path | None = click.get_current_context().meta.get(_KEY)
-    options = ["-i", str(given)] if given else []
+    options = ["-i", shlex.quote(str(given))] if given else []
     options += ["-K"] if asks_sudo_password() else []
-    return " ".join(["clusterctl", *options, *words])
+    return Call(shlex.join(["clusterctl", *sys.argv[1:]]), tuple(options), tuple(drain_words()))

@@ -8,13 +8,13 @@ import click
 
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
+    diff_option,
     ignore_option,
     inventory_option,
     json_option,
     limit_option,
     strategy_option,
     sudo_option,
-    this_command,
     to_option,
     via_option,
     workers_option,
@@ -34,7 +34,7 @@ _UPGRADE = "upgrade"
 @strategy_option
 @limit_option
 @ignore_option
-@click.option("--diff", is_flag=True, help="Show what would change in files.")
+@diff_option
 @click.option("-v", "--verbose", is_flag=True, help="List the steps that are satisfied as well.")
 @json_option
 @click.option(
@@ -75,28 +75,21 @@ def plan(
         )
     with open_session(begin="look") as session:
         if playbook == _UPGRADE:
-            from clusterctl.cli.planning_upgrade import plan_upgrade
+            from clusterctl.actions.plan_upgrade import plan_upgrade
+            from clusterctl.actions.upgrade import Way
 
-            made = plan_upgrade(
-                session,
-                to=to,
-                via=via,
-                workers=workers,
-                strategy=strategy,
-                limit=limit,
-                ignore=ignore,
-                output=output,
-            )
+            way = Way(to, via, workers, strategy)
+            made = plan_upgrade(session, way, limit=limit, ignore=ignore, output=output)
         else:
-            from clusterctl.cli.planning import plan_playbook
+            from clusterctl.actions.plan import plan_playbook
 
             made = plan_playbook(session, playbook, limit=limit, ignore=ignore, output=output)
     click.echo(json.dumps(made.as_json(), indent=2) if as_json else made.text(verbose=verbose, diff=diff))
     raise_all(made.unreached)
     if output:
-        from clusterctl.cli.contracts import save_plan
+        from clusterctl.actions.contracts import save_plan
 
-        save_plan(output, made.plan, playbook=playbook, limit=limit, ignore=ignore)
-        click.echo(f"Saved. To do exactly this: {this_command('run', shlex.quote(str(output)))}", err=True)
+        save_plan(output, made.plan, inventory=session.path, playbook=playbook, limit=limit, ignore=ignore)
+        click.echo(f"Saved. To do exactly this: {session.call.command('run', shlex.quote(str(output)))}", err=True)
     if made.plan.blocked:
         click.get_current_context().exit(Refused.exit_code)

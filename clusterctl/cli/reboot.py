@@ -6,9 +6,6 @@ import click
 
 from clusterctl.cli.options import batch_option, drain_options, probe_option
 from clusterctl.cli.rolling import roll, rolling_options
-from clusterctl.cli.session import Session
-from clusterctl.engine.playbook import Playbook
-from clusterctl.steps.reboot.restart import Restart
 
 
 @click.command()
@@ -33,20 +30,4 @@ def reboot(
     and the control planes are whole. A host that does not come back stays cordoned, and ends the run. HOST is the
     name of a host, or a role.
     """
-    roll(
-        "reboot",
-        hosts,
-        ignore=ignore,
-        log=log,
-        yes=yes,
-        verbose=verbose,
-        batch=batch,
-        probes=probes,
-        prepare=_since_now,
-    )
-
-
-def _since_now(session: Session, book: Playbook) -> Playbook:
-    """The playbook, which knows how the hosts run now."""
-    found = session.look_at(book.hosts(session.inventory))
-    return book.with_steps(Restart({name: facts.boot_id for name, facts in found.items()}))
+    roll("reboot", hosts, ignore=ignore, log=log, yes=yes, verbose=verbose, batch=batch, probes=probes)

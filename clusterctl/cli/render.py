@@ -2,9 +2,10 @@
 
 import click
 
+from clusterctl.actions import render as action
+from clusterctl.actions.playbooks import step as step_called
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
-from clusterctl.cli.playbooks import step as step_called
 
 
 @click.command()
@@ -19,10 +20,8 @@ def render(step: str, *, host_name: str) -> None:
     """
     wanted = step_called(step)
     with open_session() as session:
-        host = session.inventory.host(host_name)
-        session.look_at()
-        text = wanted.preview(session.situation(host, wanted))
+        text = action.render(session, wanted, host_name)
     if text:
         click.echo(text.rstrip("\n"))
     else:
-        click.echo(f"{wanted.name} runs nothing on {host.name}: it checks or waits.", err=True)
+        click.echo(f"{wanted.name} runs nothing on {host_name}: it checks or waits.", err=True)

@@ -4,20 +4,22 @@ from pathlib import Path
 
 import click
 
-from clusterctl.cli.contracts import digests, saved_plan
+from clusterctl.actions import run as action
+from clusterctl.actions.running import Wishes
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
+    diff_option,
     ignore_option,
     inventory_option,
+    inventory_path,
     limit_option,
     log_option,
     probe_option,
     sudo_option,
-    this_command,
+    verbose_option,
+    yes_option,
 )
-from clusterctl.cli.playbooks import any_playbook, ignoring
-from clusterctl.cli.running import run_playbook
-from clusterctl.errors import InputError
+from clusterctl.cli.terminal import Terminal
 
 
 @click.command()
@@ -26,11 +28,11 @@ from clusterctl.errors import InputError
 @sudo_option
 @limit_option
 @ignore_option
-@click.option("--yes", is_flag=True, help="Do what the plan shows without asking.")
+@yes_option
 @log_option
 @probe_option
-@click.option("--diff", is_flag=True, help="Show what would change in files.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the steps that are satisfied as well.")
+@diff_option
+@verbose_option
 def run(
     playbook: str,
     *,
@@ -50,27 +52,8 @@ def run(
     PLAYBOOK may also be a file that `clusterctl plan -o FILE` wrote. Then exactly that is done: it ends with 3,
     and does nothing more, as soon as inventory, playbook or machines differ from what was planned.
     """
-    contract = saved_plan(playbook)
-    if contract is None:
-        book = ignoring(any_playbook(playbook), ignore)
-    elif limit or ignore:
-        option = "--limit" if limit else "--ignore"
-        raise InputError(f"a saved plan has its own {option}", resolution=f"leave {option} out, or make another plan")
-    else:
-        contract.agree_on(digests(contract.playbook))
-        book = ignoring(any_playbook(contract.playbook), contract.ignore)
+    wishes = Wishes(limit, ignore, log, probes or None)
+    prepared = action.prepare(playbook, inventory_path(), wishes)
     with open_session() as session:
-        if not run_playbook(
-            session,
-            book if contract is None else book.limited(contract.limit, session.inventory),
-            again=this_command("run", playbook),
-            limit=limit,
-            ignore=ignore,
-            log=log,
-            yes=yes,
-            diff=diff,
-            verbose=verbose,
-            contract=contract,
-            probes=probes or None,
-        ):
+        if not action.run(session, Terminal(verbose=verbose, diff=diff), prepared, wishes, answered=yes):
             click.echo("Nothing to do.")

@@ -4,9 +4,9 @@ import json
 
 import click
 
+from clusterctl.actions import status as action
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, json_option, sudo_option
-from clusterctl.report.status import Status
 
 
 @click.command()
@@ -20,7 +20,5 @@ def status(*, as_json: bool) -> None:
     control plane has to answer.
     """
     with open_session() as session:
-        cluster = session.look_at_api()
-        facts, unreachable = session.look_where_possible()
-    shown = Status(session.inventory, cluster, facts, unreachable)
+        shown = action.status(session)
     click.echo(json.dumps(shown.as_json(), indent=2) if as_json else shown.as_text())

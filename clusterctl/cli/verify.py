@@ -2,19 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from clusterctl.actions import verify as action
+from clusterctl.actions.verify import DEADLINE, IMAGE
 from clusterctl.cli.opening import open_session
-from clusterctl.cli.options import inventory_option, json_option, sudo_option, this_command
-from clusterctl.cli.session import Session
-from clusterctl.errors import NotVerified
-from clusterctl.report.checks import Checks, checks_json, checks_text
-from clusterctl.report.progress import Progress
-
-# Small, on every registry's mirror, and with what the checks need: a shell, nginx and curl.
-IMAGE = "docker.io/library/nginx:1.22"
-DEADLINE = 300.0
+from clusterctl.cli.options import inventory_option, json_option, sudo_option
+from clusterctl.report.checks import checks_json, checks_text
 
 
 @click.command()
@@ -41,39 +37,13 @@ def verify(*, image: str, deadline: float, keep: bool, quick: bool, kubeconfig: 
     while every node keeps asking them: no request may be lost. All of it happens in two namespaces that are
     removed at the end. Ends with 7 when a check fails.
     """
-    result: Checks
+    wanted: dict[str, Any] = {"image": image, "deadline": deadline, "keep": keep, "quick": quick}
     if kubeconfig is None:
         with open_session() as session:
-            result = session.verify(image=image, deadline=deadline, keep=keep, quick=quick)
+            result = action.verify(session, **wanted)
+        resolution = action.look_at(session)
     else:
-        result = _verify_any(kubeconfig, image=image, deadline=deadline, keep=keep, quick=quick)
+        result = action.verify_any(kubeconfig, **wanted)
+        resolution = f"keep the pods to look at them: clusterctl verify --kubeconfig {kubeconfig} --keep"
     click.echo(json.dumps(checks_json(result), indent=2) if as_json else checks_text(result))
-    _judge(result, kubeconfig)
-
-
-def prove(session: Session) -> None:
-    """Use the cluster of ``session``, show what was seen, and raise NotVerified unless it passes."""
-    result = session.verify(image=IMAGE, deadline=DEADLINE, keep=False, quick=False)
-    click.echo(f"\n{checks_text(result)}")
-    _judge(result, None)
-
-
-def _judge(result: Checks, kubeconfig: Path | None) -> None:
-    failed = [check.name for check in result.checks if not check.ok]
-    if failed:
-        raise NotVerified(
-            f"the cluster does not pass: {', '.join(failed)}",
-            resolution=f"look at what differs: {this_command('status')}; keep the pods to look at them: "
-            f"{this_command('verify', '--keep')}"
-            if kubeconfig is None
-            else f"keep the pods to look at them: clusterctl verify --kubeconfig {kubeconfig} --keep",
-        )
-
-
-def _verify_any(kubeconfig: Path, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
-    """Use a cluster that no inventory describes. Raises InputError or KubernetesError."""
-    from clusterctl.kube.connect.client import Kube
-    from clusterctl.kube.verify import verify as cluster
-
-    with Progress("verifying the cluster") as progress, Kube.from_file(kubeconfig) as kube:
-        return cluster.verify(kube, progress.now, image=image, deadline=deadline, keep=keep, quick=quick)
+    action.judge(result, resolution)

@@ -9,35 +9,23 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clusterctl.errors import CommandFailed, InputError, NotVerified, Refused
-from clusterctl.lab import cgroups, cuts, host, inventory, machine, network, oci, process, sources
+from clusterctl.lab import cuts, host, machine, network, process
 from clusterctl.lab.build.push import Registry
+from clusterctl.lab.clearing import clear_machine, take_away
 from clusterctl.lab.cuts import EVERYTHING, Cuts
 from clusterctl.lab.lock import exclusive
 from clusterctl.lab.progress import Report, Told, Working
-from clusterctl.lab.shape import (
-    DEFAULT_KUBERNETES,
-    VIRTUAL_IP,
-    Machine,
-    Shape,
-    check_name,
-    choose_network,
-    grown,
-    machines,
-)
-from clusterctl.lab.state import Directory, Served, State, names, root_directory, this_boot
+from clusterctl.lab.shape import Machine, check_name
+from clusterctl.lab.state import Directory, State, names, this_boot
 
 BOOT_SECONDS = 120.0
 STOP_SECONDS = 120.0
-_EXPECTED_BOOT = 2.0
-_FIRST_PACKAGES_PORT = 8080
-_FIRST_REGISTRY_PORT = 5000
-_PORTS = 20
+EXPECTED_BOOT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +144,7 @@ class Lab:
             raise Refused(f"{name} does not run", resolution=f"clusterctl lab start --name {self.name} {name}")
         if EVERYTHING in self._cuts().of(name):
             raise Refused(f"{name} is cut off", resolution=f"clusterctl lab heal --name {self.name} {name}")
-        report(Working(f"rebooting {name}", expected=2 * _EXPECTED_BOOT))
+        report(Working(f"rebooting {name}", expected=2 * EXPECTED_BOOT))
         # The connection may break before the answer is here; what counts is the boot that follows.
         subprocess.run(self.ssh_command(name, "sudo", "systemctl", "reboot"), capture_output=True, check=False)
         deadline = time.monotonic() + BOOT_SECONDS
@@ -167,7 +155,7 @@ class Lab:
                     resolution=f"clusterctl lab logs --name {self.name} {name}",
                 )
             time.sleep(0.05)
-        _wait_for_ssh(self, [name], report)
+        wait_for_ssh(self, [name], report)
 
     def kill(self, *machines: str) -> tuple[str, ...]:
         """Cut the power of machines, all at the same moment; return those that ran.
@@ -179,12 +167,12 @@ class Lab:
         supervisors = self._supervisors(names)
         cables = [machine.cable(self.state, name) for name in names]
         links = [cable.link for cable in cables if Path("/sys/class/net", cable.link).exists()]
-        with host.failures_told(f"cut the power of {_listed(names)}"):
+        with host.failures_told(f"cut the power of {listed(names)}"):
             # First of all: a process that dies would still say good-bye to whom it is connected to.
             network.run(["ip", "-batch", "-"], "".join(f"link set {link} down\n" for link in links))
             process.stop_all(list(supervisors.values()), patience=20)
             for name in names:
-                _clear_machine(self.state, self.directory, name)
+                clear_machine(self.state, self.directory, name)
         return tuple(supervisors)
 
     def stop(self, *machines: str, report: Report = lambda _: None) -> tuple[str, ...]:
@@ -212,8 +200,8 @@ class Lab:
             if self.state.is_leftover:
                 raise Refused(f"lab {self.name!r} is left over", resolution=f"clusterctl lab up --name {self.name}")
             idle = [name for name in names if name not in self._supervisors(names)]
-            _boot(self.state, self.directory, idle)
-        _wait_for_ssh(self, idle, report)
+            boot(self.state, self.directory, idle)
+        wait_for_ssh(self, idle, report)
         return tuple(idle)
 
     def partition(self, name: str, *others: str) -> None:
@@ -256,7 +244,7 @@ class Lab:
     def down(self, report: Report = lambda _: None) -> None:
         """Take the lab away without a trace."""
         with self.directory.lock():
-            _take_away(self.state, self.directory, report)
+            take_away(self.state, self.directory, report)
 
 
 def find(name: str = "lab") -> Lab:
@@ -278,220 +266,23 @@ def find_all() -> tuple[Lab, ...]:
     return tuple(find(name) for name in names())
 
 
-def up(shape: Shape, report: Report = lambda _: None, *, images: Path | None = None) -> Lab:
-    """Make a lab of this shape, or let a running one grow to it; wait until its machines answer SSH.
-
-    The image archives in the folder ``images`` are pushed into its registry.
-    """
-    found = oci.archives(images) if images else ()
-    made = _up(shape, report)
-    if found:
-        oci.push_all(found, made.registry, report)
-    return made
-
-
-def _up(shape: Shape, report: Report) -> Lab:
-    shape.check()
-    host.check_suitable()
-    directory = Directory(shape.name)
-    with directory.lock():
-        host.check_file_system(root_directory())
-        present = directory.load()
-        if present is not None and present.is_leftover:
-            why = "this computer's last reboot" if present.boot != this_boot() else "an interrupted `lab up`"
-            report(Told(f"lab {shape.name!r} is left over from {why}; clearing it away first"))
-            _take_away(present, directory, report)
-            present = None
-        if present is not None:
-            return _grow(present, shape, directory, report)
-        return _make(shape, directory, report)
-
-
-def _make(shape: Shape, directory: Directory, report: Report) -> Lab:
-    kubernetes = shape.kubernetes or DEFAULT_KUBERNETES
-    control_planes = 1 if shape.control_planes is None else shape.control_planes
-    workers = 2 if shape.workers is None else shape.workers
-    _check_resources(control_planes, workers, directory)
-    artifacts = None
-    if sources.decide(shape.sources, kubernetes, report) == "modules":
-        sources.build_modules((kubernetes,), report)
-        artifacts = sources.from_modules((kubernetes,), report)
-    rootfs = artifacts.rootfs if artifacts else sources.rootfs(report)
-    with host.network_lock(), host.failures_told("make the lab's network"):
-        host.check_not_used(directory.path)
-        chosen = choose_network(shape.subnet, *network.observe())
-        state = State(
-            name=shape.name,
-            kubernetes=kubernetes,
-            network=chosen,
-            rootfs=rootfs,
-            boot=this_boot(),
-            cgroup_version=cgroups.version(),
-            machines=machines(chosen, control_planes, workers),
-            virtual_ip=chosen.address(VIRTUAL_IP) if control_planes > 1 else "",
-        )
-        directory.save(state)
-        try:
-            host.acquire_settings(directory.path)
-            network.connect(state.name, chosen)
-            if artifacts is not None:
-                state = replace(
-                    state,
-                    served=Served(
-                        packages=_free_port(chosen.gateway, _FIRST_PACKAGES_PORT),
-                        registry=_free_port(chosen.gateway, _FIRST_REGISTRY_PORT),
-                        key_fingerprint=artifacts.key_fingerprint,
-                    ),
-                )
-                directory.save(state)
-        except BaseException:
-            _take_away(state, directory, report)
-            raise
-    try:
-        if artifacts is not None:
-            directory.repository_key.write_bytes(artifacts.repository_key.read_bytes())
-            _serve(state, directory, artifacts.repository, artifacts.registry_command)
-        lab = _start(state, directory, [each.name for each in state.machines], report)
-    except BaseException:
-        report(Told("that failed; clearing away what was started"))
-        _take_away(state, directory, report)
-        raise
-    directory.save(state.started())
-    return replace(lab, state=state.started())
-
-
-def _grow(present: State, shape: Shape, directory: Directory, report: Report) -> Lab:
-    for asked, has, what in (
-        (shape.kubernetes, present.kubernetes, "Kubernetes"),
-        (None if shape.sources == "auto" else shape.sources, present.sources, "the sources"),
-        (shape.subnet, present.network.subnet, "the subnet"),
-    ):
-        if asked is not None and asked != has:
-            raise Refused(
-                f"lab {present.name!r} runs already, with {what} {has}, not {asked}",
-                resolution=f"clusterctl lab down --name {present.name}, or --name for a second lab",
-            )
-    state = replace(present, machines=grown(shape, present.network, present.machines))
-    lab = Lab(state, directory)
-    idle = [status.name for status in lab.status() if status.state in ("gone", "off")]
-    if not idle:
-        return lab
-    new = [each for each in state.machines if each not in present.machines]
-    _check_resources(
-        sum(each.role == "control-plane" for each in new), sum(each.role == "worker" for each in new), directory
-    )
-    directory.save(state)
-    started = _start(state, directory, idle, report)
-    _introduce(lab, new)
-    return started
-
-
-def _check_resources(control_planes: int, workers: int, directory: Directory) -> None:
-    where = directory.labs
-    host.check_resources(host.needed(control_planes, workers), host.free_resources(where), where)
-
-
-def _free_port(address: str, first: int) -> int:
-    for port in range(first, first + _PORTS):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-                probe.listen()
-            except OSError:
-                continue
-            return port
-    raise Refused(
-        f"every port from {first} to {first + _PORTS - 1} is taken on this computer",
-        resolution=f"see by what: ss -ltnp 'sport >= {first} and sport < {first + _PORTS}'",
-    )
-
-
-def _serve(state: State, directory: Directory, repository: Path, registry: Callable[[str, int], Sequence[str]]) -> None:
-    if state.served is None:
-        return
-    address, log = state.network.gateway, directory.path / "servers.log"
-    packages = [str(directory.packages), address, str(state.served.packages), str(repository)]
-    process.detach("clusterctl.lab.serve", packages, log)
-    command = registry(address, state.served.registry)
-    process.detach("clusterctl.lab.process", [str(directory.registry), *command], log)
-
-
-def _start(state: State, directory: Directory, idle: Sequence[str], report: Report) -> Lab:
-    """Start machines, all at once, and wait until they answer."""
-    report(Working(f"starting {_listed(idle)}", expected=_EXPECTED_BOOT * len(idle)))
-    if not directory.key.exists():
-        _write_user_key(directory)
-    source = None
-    if state.served is not None:
-        address = f"http://{state.network.gateway}:{state.served.packages}/containerd/"
-        source = machine.PackageSource(address, directory.repository_key)
-    for name in idle:
-        place = directory.machine(name)
-        if not place.exists():
-            machine.prepare(place, state.rootfs, _identity(state, directory, name), source)
-        _boot(state, directory, [name])
-    _write_known_hosts(state, directory)
-    directory.inventory.write_text(inventory.text(state, directory))
-    lab = Lab(state, directory, tuple(idle))
-    _wait_for_ssh(lab, idle, report)
-    return lab
-
-
-def _boot(state: State, directory: Directory, names: Sequence[str]) -> None:
+def boot(state: State, directory: Directory, names: Sequence[str]) -> None:
+    """Start the machines called ``names``, which are off."""
     systemd = host.has_systemd()
     for name in names:
-        _clear_machine(state, directory, name)
+        clear_machine(state, directory, name)
         with host.failures_told(f"start {name}"):
             machine.start(state, directory.machine(name), name, systemd=systemd)
 
 
-def _identity(state: State, directory: Directory, name: str) -> machine.Identity:
-    private, public = machine.key_pair(name)
-    return machine.Identity(
-        name=name,
-        address=next(each.address for each in state.machines if each.name == name),
-        machine_id=machine.new_machine_id(),
-        host_key=private,
-        host_key_public=public,
-        authorized_key=directory.key.with_suffix(".pub").read_text().strip(),
-        hosts=machine.hosts_file(state, name),
-        resolv_conf=machine.outer_resolv_conf(),
-    )
-
-
-def _write_user_key(directory: Directory) -> None:
-    private, public = machine.key_pair(f"clusterctl-lab-{directory.name}")
-    directory.key.touch(mode=0o600)
-    directory.key.write_text(private)
-    directory.key.with_suffix(".pub").write_text(public + "\n")
-
-
-def _write_known_hosts(state: State, directory: Directory) -> None:
-    lines = []
-    for each in state.machines:
-        public = directory.machine(each.name) / "upper/etc/ssh/ssh_host_ed25519_key.pub"
-        kind, key, *_ = public.read_text().split()
-        lines.append(f"{each.address} {kind} {key}\n")
-    directory.known_hosts.write_text("".join(lines))
-
-
-def _introduce(lab: Lab, new: Iterable[Machine]) -> None:
-    """Tell the machines that ran before about the new ones, in their ``/etc/hosts``."""
-    lines = "".join(f"{each.address} {each.name}\n" for each in new)
-    if lines:
-        for each in lab.machines:
-            if each not in new:
-                lab.run(each.name, f"printf %s '{lines}' | sudo tee -a /etc/hosts >/dev/null")
-
-
-def _wait_for_ssh(lab: Lab, waiting: Sequence[str], report: Report) -> None:
+def wait_for_ssh(lab: Lab, waiting: Sequence[str], report: Report) -> None:
+    """Wait until these machines answer SSH. Raises NotVerified, with its log, for one that does not."""
     deadline = time.monotonic() + BOOT_SECONDS
     left = [name for name in waiting if EVERYTHING not in lab._cuts().of(name)]
     for name in sorted(set(waiting) - set(left)):
         report(Told(f"{name} is cut off, and not waited for; clusterctl lab heal --name {lab.name} {name}"))
     while left:
-        report(Working("waiting for SSH", f"{_listed(left)} to come", _EXPECTED_BOOT * len(waiting)))
+        report(Working("waiting for SSH", f"{listed(left)} to come", EXPECTED_BOOT * len(waiting)))
         for name in list(left):
             if ssh_answers(lab.machine(name).address):
                 left.remove(name)
@@ -513,45 +304,6 @@ def ssh_answers(address: str) -> bool:
         return False
 
 
-# --- The end of a lab ----------------------------------------------------------------------------------------
-
-
-def _take_away(state: State, directory: Directory, report: Report) -> None:
-    report(Working(f"taking down lab {state.name!r}", expected=2))
-    off = host.swap_off(directory.path)
-    if off:
-        report(Told(f"switched off swap files of the lab: {', '.join(path.name for path in off)}"))
-    # Process ids of another boot mean nothing.
-    if state.boot == this_boot():
-        _stop_all(state, directory)
-    with host.failures_told("clear the lab away", "clusterctl lab down"):
-        for each in state.machines:
-            _clear_machine(state, directory, each.name)
-        with host.network_lock():
-            cuts.remove(state.name, directory.cuts)
-            network.disconnect(state.name, state.network)
-            host.release_settings(directory.path)
-    report(Working("deleting the machines' disks", expected=2 * len(state.machines)))
-    directory.remove()
-
-
-def _stop_all(state: State, directory: Directory) -> None:
-    supervisors = [process.recorded(directory.machine(each.name) / "supervisor.json") for each in state.machines]
-    running = [supervisor for supervisor in supervisors if supervisor is not None]
-    process.stop_all(running, patience=20)
-    servers = [process.recorded(directory.packages), process.recorded(directory.registry)]
-    process.stop_all([server for server in servers if server is not None], patience=2)
-
-
-def _clear_machine(state: State, directory: Directory, name: str) -> None:
-    """Clear away what the supervisor of a machine left, when it was killed itself."""
-    record: dict[str, Any] = process.read_record(directory.machine(name) / "supervisor.json")
-    if state.boot == this_boot():
-        if record.get("machine"):
-            process.stop_all([process.Process(**record["machine"])], patience=0)
-        cgroups.clear([Path(group) for group in record.get("groups", [])])
-    network.unplug(machine.cable(state, name).as_dict())
-
-
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """The first of many words, and how many there are besides."""
     return ", ".join(words) if len(words) <= 5 else f"{', '.join(words[:4])} and {len(words) - 4} more"

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import click
-
+from clusterctl.report.style import styled
 from clusterctl.report.words import duration
 
 
@@ -49,7 +48,7 @@ def checks_text(result: Checks) -> str:
     width = max((len(check.name) for check in result.checks), default=0)
     lines = []
     for check in result.checks:
-        word = click.style("ok    ", fg="green") if check.ok else click.style("FAILED", fg="red", bold=True)
+        word = styled("ok    ", fg="green") if check.ok else styled("FAILED", fg="red", bold=True)
         first, *more = check.detail.splitlines() or [""]
         lines.append(f"{word}  {check.name:<{width}}  {first} ({duration(check.seconds)})")
         lines += [f"{'':{width + 10}}{line}" for line in more]

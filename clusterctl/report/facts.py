@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-import click
-
 from clusterctl.model.facts import HostFacts
 from clusterctl.model.inventory import Host
+from clusterctl.report.style import styled
 from clusterctl.report.tables import table
 
 
@@ -33,7 +32,7 @@ def _json(value: object) -> object:
 
 def facts_text(host: Host, facts: HostFacts) -> str:
     """The facts in a dozen lines."""
-    head = click.style(f"{host.name}  {host.address}  {host.role}", bold=True)
+    head = styled(f"{host.name}  {host.address}  {host.role}", bold=True)
     return "\n".join([head, *(f"  {line}" for line in table(list(_rows(facts))))])
 
 

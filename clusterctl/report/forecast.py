@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-import click
-
 from clusterctl.model.words import count
+from clusterctl.report.style import styled
 from clusterctl.report.tables import table
 from clusterctl.report.words import duration, names
 from clusterctl.rules.forecast import Forecast
@@ -33,7 +32,7 @@ def forecast_text(forecasts: Sequence[Forecast], *, earlier: float | None = None
     for each in forecasts:
         told = list(_told(each))
         if told:
-            lines += [click.style(each.node, bold=True), *told, ""]
+            lines += [styled(each.node, bold=True), *told, ""]
     return "\n".join([*lines, *_verdict(forecasts, earlier)])
 
 
@@ -101,13 +100,13 @@ def _told(forecast: Forecast) -> Iterator[str]:
     held = [(block.reason, block.remedy) for block in forecast.blocks]
     held += [(f"{kept.pod} {kept.reason}", kept.remedy) for kept in (*forecast.unmanaged, *forecast.emptydir)]
     for reason, remedy in held:
-        yield f"  {click.style('!', fg='red')} {reason}"
-        yield f"    {click.style('Next:', bold=True)} {remedy}"
+        yield f"  {styled('!', fg='red')} {reason}"
+        yield f"    {styled('Next:', bold=True)} {remedy}"
     for lost in forecast.stranded:
-        yield f"  {click.style('!', fg='red')} {lost.pod} has nowhere to go ({lost.why})"
+        yield f"  {styled('!', fg='red')} {lost.pod} has nowhere to go ({lost.why})"
     warnings = [*(str(wait) for wait in forecast.waits), *forecast.losses]
     for warning in warnings[:_SHOWN]:
-        yield f"  {click.style('~', fg='magenta')} {warning}"
+        yield f"  {styled('~', fg='magenta')} {warning}"
     if len(warnings) > _SHOWN:
         yield f"    and {len(warnings) - _SHOWN} more, which --json lists"
 
@@ -118,6 +117,6 @@ def _verdict(forecasts: Sequence[Forecast], earlier: float | None) -> Iterator[s
     held = [each.node for each in forecasts if is_held(each)]
     if held:
         many = f"{count(len(held), 'node')} of {len(forecasts)}"
-        yield click.style(f"{many} cannot be drained as things are now: {names(held)}", fg="red")
+        yield styled(f"{many} cannot be drained as things are now: {names(held)}", fg="red")
     else:
         yield f"{count(len(forecasts), 'node')} can be drained as things are now."

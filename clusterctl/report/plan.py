@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-import click
-
 from clusterctl.engine.plan import FileChange, Plan, PlannedStep
 from clusterctl.model.verdict import Blocked, Needed, Satisfied, Unknown
 from clusterctl.model.words import count
+from clusterctl.report.style import styled
 from clusterctl.report.words import names
 
 _SIGNS: dict[type, tuple[str, str]] = {
@@ -32,7 +31,7 @@ class _Row(NamedTuple):
 def plan_text(plan: Plan, *, verbose: bool = False, diff: bool = False) -> str:
     """The plan in words; ``verbose`` lists satisfied steps, ``diff`` shows what files would change.
 
-    Colours are those of ``click.style``; ``click.echo`` takes them out where they do not belong.
+    It is coloured; who does not write to a terminal takes that out again.
     """
     return "\n".join([*_plays(plan, verbose=verbose, diff=diff), *_blocked(plan), counts(plan)])
 
@@ -43,12 +42,12 @@ def counts(plan: Plan) -> str:
     if plan.unknown:
         parts.append(f"{plan.unknown} not known before those are made (?)")
     if plan.blocked:
-        parts.append(click.style(f"{len(plan.blocked)} blocked (!)", fg="red", bold=True))
+        parts.append(styled(f"{len(plan.blocked)} blocked (!)", fg="red", bold=True))
     warnings = sum(_warns(step) for step in plan.steps)
     if warnings:
         parts.append(f"{count(warnings, 'warning')} (~)")
     parts.append(f"{plan.count(Satisfied) - warnings} satisfied (=)")
-    return click.style(f"{plan.playbook}: ", bold=True) + ", ".join(parts) + "."
+    return styled(f"{plan.playbook}: ", bold=True) + ", ".join(parts) + "."
 
 
 def _plays(plan: Plan, *, verbose: bool, diff: bool) -> Iterator[str]:
@@ -57,14 +56,14 @@ def _plays(plan: Plan, *, verbose: bool, diff: bool) -> Iterator[str]:
         satisfied = sum(_quiet(step) for step in steps)
         rows = _fold(step for step in steps if (verbose or not _quiet(step)) and not step.anew)
         rows += _anew(step for step in steps if step.anew)
-        note = click.style(f"  ({satisfied} satisfied)", dim=True) if satisfied else ""
-        yield click.style(play, bold=True) + note
+        note = styled(f"  ({satisfied} satisfied)", dim=True) if satisfied else ""
+        yield styled(play, bold=True) + note
         hosts_width = max((len(names(row.hosts)) for row in rows), default=0)
         step_width = max((len(row.step.step) for row in rows), default=0)
         for row in rows:
             sign, colour = _WARNING if _warns(row.step) else _SIGNS[type(row.step.verdict)]
             yield (
-                f"  {click.style(sign, fg=colour)} {names(row.hosts):<{hosts_width}}  "
+                f"  {styled(sign, fg=colour)} {names(row.hosts):<{hosts_width}}  "
                 f"{row.step.step:<{step_width}}  {row.reason}"
             )
             if diff:
@@ -101,12 +100,12 @@ def _anew(steps: Iterable[PlannedStep]) -> Iterator[_Row]:
 def _blocked(plan: Plan) -> Iterator[str]:
     if not plan.blocked:
         return
-    yield click.style("Blocked: settle these first", fg="red", bold=True)
+    yield styled("Blocked: settle these first", fg="red", bold=True)
     for row in _fold(plan.blocked):
         verdict = row.step.verdict
         yield f"  {names(row.hosts)}: {row.step.step}: {row.reason}"
         if isinstance(verdict, Blocked):
-            yield f"    {click.style('Next:', bold=True)} {verdict.resolution}"
+            yield f"    {styled('Next:', bold=True)} {verdict.resolution}"
     yield ""
 
 
@@ -135,4 +134,4 @@ def file_diff(change: FileChange) -> Iterator[str]:
         lineterm="",
     )
     for line in lines:
-        yield click.style(line, fg=colours.get(line[:1]))
+        yield styled(line, fg=colours.get(line[:1]))

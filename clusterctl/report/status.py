@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from clusterctl.errors import ClusterctlError
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Host, Inventory
 from clusterctl.model.situation import find_node, node_name
 from clusterctl.model.words import count
+from clusterctl.report.style import styled
 from clusterctl.report.tables import table
 from clusterctl.report.words import without_prefix
 
@@ -121,7 +120,7 @@ class Status:
     def _head(self) -> Iterator[str]:
         nodes = self.cluster.nodes.values()
         ready = sum(node.ready for node in nodes)
-        yield click.style(self.inventory.cluster.name, bold=True) + (
+        yield styled(self.inventory.cluster.name, bold=True) + (
             f": API server {_version(self.cluster.version)}, {ready} of {count(len(nodes), 'node')} ready"
         )
 
@@ -153,7 +152,7 @@ class Status:
         if not different:
             yield "Nodes and versions are as the inventory wants them."
             return
-        yield click.style("Different from the inventory", fg="yellow", bold=True)
+        yield styled("Different from the inventory", fg="yellow", bold=True)
         for name, difference in different:
             yield f"  {name}: {difference}"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-import click
+from clusterctl.report.style import styled
 
 _HEAD = """\
 # The steps
@@ -47,7 +47,7 @@ def steps_text(steps: Iterable[object]) -> str:
     """Each step in three lines."""
     lines = []
     for step in _described(steps):
-        lines += [f"{click.style(step.name, bold=True)}  {step.title}", f"  holds   {step.holds}"]
+        lines += [f"{styled(step.name, bold=True)}  {step.title}", f"  holds   {step.holds}"]
         lines += [f"  checks  {step.checks}"]
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from clusterctl.cli import cli, opening, session
+from clusterctl.cli import cli
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused
 from clusterctl.kube.verify.verify import Check, VerifyResult
 from clusterctl.model.facts import ClusterFacts, HostFacts
@@ -15,6 +15,7 @@ from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
 from clusterctl.model.survey import Survey
+from clusterctl.session import opening, session
 from clusterctl.steps.step import ClusterApi, Machine
 from tests.simulation import FakeApi, FakeClock, FakeMachine, World
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.cli.backups import Backups
 from clusterctl.errors import CommandFailed, InputError
+from clusterctl.session.backups import Backups
 from clusterctl.steps.step import Saved
 from tests.cli.conftest import Call, FakeMachines
 from tests.steps.test_upgrade_snapshot import NOW, OLD

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from clusterctl.cli.session import Session
 from clusterctl.errors import ConnectError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts
 from clusterctl.model.inventory import parse_inventory
+from clusterctl.session.session import Session
 from tests.cli.conftest import INVENTORY, Call, FakeMachines
 from tests.simulation import FakeClock, World
 

@@ -13,7 +13,6 @@ import pytest
 
 from clusterctl import errors
 from clusterctl.cli import cli
-from clusterctl.cli.failure import folded
 from clusterctl.errors import (
     ClusterctlError,
     CommandFailed,
@@ -27,6 +26,7 @@ from clusterctl.errors import (
     SeveralErrors,
 )
 from clusterctl.model.secret import Secret
+from clusterctl.report.failure import folded
 from tests.cli.conftest import Call
 
 CODES = {

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from clusterctl.cli.probing import targets, watching
-from clusterctl.cli.session import Session
 from clusterctl.engine.events import Event, Measured, Outage
 from clusterctl.errors import ConnectError, InputError
 from clusterctl.model.facts import ClusterFacts, FileFact
 from clusterctl.model.inventory import parse_inventory
 from clusterctl.model.places import ADMIN_CONF, CA_CERT
+from clusterctl.session.probing import targets, watching
+from clusterctl.session.session import Session
 from tests.cli.conftest import INVENTORY, Call, FakeMachines, lines
 from tests.kube.certificates import server_certificate
 from tests.simulation import World

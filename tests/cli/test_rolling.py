@@ -23,7 +23,7 @@ from tests.simulation import FakeMachine, Killed, World, run
 @pytest.fixture(autouse=True)
 def cluster(world: World, machines: FakeMachines, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster with a pod on w1; its API endpoint is no real one to ask."""
-    monkeypatch.setattr("clusterctl.cli.running.targets", lambda session, probes: ())
+    monkeypatch.setattr("clusterctl.actions.running.targets", lambda session, probes: ())
     run(load_playbook(folder("playbooks") / "bootstrap.yaml", CATALOGUE), world)
     world.pods = Pods((make_pod(),))
     world.actions.clear()

@@ -17,7 +17,7 @@ from tests.simulation import FakeMachine, World
 @pytest.fixture(autouse=True)
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulated cluster has no endpoint that could be asked."""
-    monkeypatch.setattr("clusterctl.cli.running.targets", lambda session, probes: ())
+    monkeypatch.setattr("clusterctl.actions.running.targets", lambda session, probes: ())
 
 
 def at(version: str) -> str:

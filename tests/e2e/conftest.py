@@ -9,7 +9,8 @@ from typing import Protocol
 import pytest
 
 from clusterctl.lab.host import unsuitable
-from clusterctl.lab.lab import Lab, find, up
+from clusterctl.lab.lab import Lab, find
+from clusterctl.lab.making import up
 from clusterctl.lab.progress import Report, Told, Working
 from clusterctl.lab.shape import Shape
 from clusterctl.lab.state import Directory

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from clusterctl.lab.build.api import missing
-from clusterctl.lab.lab import Lab, up
+from clusterctl.lab.lab import Lab
+from clusterctl.lab.making import up
 from clusterctl.lab.shape import DEFAULT_KUBERNETES, Shape
 from clusterctl.render import document
 from tests.e2e.conftest import LabFactory

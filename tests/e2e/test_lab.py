@@ -14,7 +14,8 @@ import pytest
 from clusterctl.errors import CommandFailed, NotVerified, Refused
 from clusterctl.lab import process
 from clusterctl.lab.build.cache import Cache
-from clusterctl.lab.lab import Lab, find, up
+from clusterctl.lab.lab import Lab, find
+from clusterctl.lab.making import up
 from clusterctl.lab.network import run
 from clusterctl.lab.progress import Report, Told, Working
 from clusterctl.lab.prune import leftovers, remove

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusterctl.cli.playbooks import ignoring
+from clusterctl.actions.playbooks import ignoring
 from clusterctl.engine.playbook import Playbook, load_playbook
 from clusterctl.errors import ClusterctlError, Refused
 from clusterctl.resources import folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from clusterctl.cli.surge import surge_to
+from clusterctl.actions.surge import surge_to
 from clusterctl.engine.events import StepChanged
 from clusterctl.engine.playbook import load_playbook
 from clusterctl.errors import ClusterctlError, Refused

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from clusterctl.cli.hops import for_hop, what_runs
+from clusterctl.actions.hops import for_hop, what_runs
 from clusterctl.engine.events import Event, StepChanged
 from clusterctl.engine.playbook import Play, Playbook, load_playbook
 from clusterctl.errors import ClusterctlError, CommandFailed, Refused

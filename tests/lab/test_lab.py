@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from clusterctl.cli import cli
 from clusterctl.errors import InputError, Refused
-from clusterctl.lab import host
-from clusterctl.lab import lab as module
-from clusterctl.lab.lab import Lab, MachineStatus, find, up
+from clusterctl.lab import host, making
+from clusterctl.lab.lab import Lab, MachineStatus, find
+from clusterctl.lab.making import up
 from clusterctl.lab.progress import Told, Working
 from clusterctl.lab.shape import Machine, Shape
 from clusterctl.lab.state import Directory, this_boot
@@ -87,8 +87,8 @@ def test_a_lab_left_over_is_told_and_cleared_away(
     """A reboot of this computer takes the machines; `up` says so before it starts new ones."""
     running(boot="an earlier one")
     cleared: list[str] = []
-    monkeypatch.setattr(module, "_take_away", lambda state, directory, report: cleared.append(state.boot))
-    monkeypatch.setattr(module, "_make", lambda shape, directory, report: Lab(make_state(), directory))
+    monkeypatch.setattr(making, "take_away", lambda state, directory, report: cleared.append(state.boot))
+    monkeypatch.setattr(making, "_make", lambda shape, directory, report: Lab(make_state(), directory))
     events: list[Working | Told] = []
 
     up(Shape(), events.append)
@@ -179,12 +179,12 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
         other.listen()
         port = other.getsockname()[1]
 
-        assert module._free_port("127.0.0.1", port) > port
+        assert making._free_port("127.0.0.1", port) > port
 
 
 def test_ports_that_are_all_taken_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the range."""
-    monkeypatch.setattr(module, "_PORTS", 0)
+    monkeypatch.setattr(making, "_PORTS", 0)
 
     with pytest.raises(Refused, match="every port from 8080"):
-        module._free_port("127.0.0.1", 8080)
+        making._free_port("127.0.0.1", 8080)

@@ -102,7 +102,7 @@ def test_labs_that_died_go_and_those_that_run_or_start_stay(
 ) -> None:
     """Of a reboot and of an interrupted `up`; whoever holds the lock is at work."""
     taken: list[str] = []
-    monkeypatch.setattr(module, "_take_away", lambda state, directory, report: taken.append(state.name))
+    monkeypatch.setattr(module, "take_away", lambda state, directory, report: taken.append(state.name))
     state = make_state(boot=this_boot())
     for name, each in (
         ("runs", state),

@@ -6,10 +6,10 @@ from typing import cast
 
 import pytest
 
-from clusterctl.cli import watch
-from clusterctl.cli.watch import watched_machine
 from clusterctl.errors import ConnectError
 from clusterctl.render import Script
+from clusterctl.session import watch
+from clusterctl.session.watch import watched_machine
 from clusterctl.steps.step import Machine
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clusterctl.cli.playbooks import playbook
-from clusterctl.cli.session import Session
+from clusterctl.actions.playbooks import playbook
 from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import InputError, KubernetesError, Refused
 from clusterctl.model.situation import Situation, node_name
@@ -12,6 +11,7 @@ from clusterctl.rules.hops import Hop, Running, hops, unknown_minors
 from clusterctl.rules.packages import installed
 from clusterctl.rules.upgrading import cluster_version, component_versions, control_plane_versions, level
 from clusterctl.rules.versions import at_least
+from clusterctl.session.session import Session
 from clusterctl.steps.before_drain import BeforeDrain
 
 # What kubeadm does on a worker in a hop that leaves its kubelet as it is.

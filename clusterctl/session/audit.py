@@ -4,59 +4,27 @@ Machines and API are wrapped, so that no step can forget it. Secrets are not in 
 written as stars, and so is every later text that contains one.
 """
 
-import getpass
 import os
-import shlex
-import socket
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 from clusterctl import __version__
-from clusterctl.errors import ClusterctlError, InputError
+from clusterctl.errors import ClusterctlError
 from clusterctl.render import Script
 from clusterctl.report.ndjson import Lines
+from clusterctl.session.call import Call, operator
+from clusterctl.session.state import state_folder
 from clusterctl.steps.step import ClusterApi, Machine
 
 
-def state_folder(*names: str) -> Path:
-    """A folder below clusterctl's own in the user's state directory, for its owner alone. Raises InputError."""
-    import platformdirs
-
-    folder = Path(platformdirs.user_state_dir("clusterctl")).joinpath(*names)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make {folder}: {error.strerror}",
-            resolution="clusterctl writes there what it did; name a directory that you may write in $XDG_STATE_HOME",
-        ) from error
-    return folder
-
-
-def operator() -> str:
-    """Who runs clusterctl, and where: ``user@host``. What sudo hides is told."""
-    try:
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def this_call() -> str:
-    """The words that this call was made with. They never hold a secret: those come from files and prompts."""
-    return shlex.join(["clusterctl", *sys.argv[1:]])
-
-
-def open_trail(cluster: str, playbook: str) -> Lines:
+def open_trail(call: Call, cluster: str, playbook: str) -> Lines:
     """A new file for a run, in the user's state directory. Raises InputError."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = state_folder("runs") / f"{stamp}-{cluster}-{playbook}-{os.getpid()}.ndjson"
     trail = Lines(path, new=True)
-    trail.write("call", operator=operator(), command=this_call(), clusterctl=__version__, cluster=cluster)
+    trail.write("call", operator=operator(), command=call.text, clusterctl=__version__, cluster=cluster)
     return trail
 
 

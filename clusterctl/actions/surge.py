@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clusterctl.cli.playbooks import ignoring, playbook
-from clusterctl.cli.session import Session
+from clusterctl.actions.playbooks import ignoring, playbook
 from clusterctl.engine.playbook import Play, Playbook
 from clusterctl.errors import InputError, KubernetesError
 from clusterctl.model.inventory import Host, Role
@@ -12,6 +11,7 @@ from clusterctl.model.situation import Situation
 from clusterctl.rules.membership import used
 from clusterctl.rules.surge import Link, Member, chain
 from clusterctl.rules.versions import at_least
+from clusterctl.session.session import Session
 
 # Asked when the place of a worker is taken: until then there is no room for its pods.
 _LATER = ("drain/placement",)

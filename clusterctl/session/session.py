@@ -1,23 +1,21 @@
 """One call's dealings with the hosts and the API: connect, look, plan, run, and close everything at the end.
 
-The API is connected to when it is first asked for, through the first control plane whose API server answers, and
-again when that connection broke. What touches the outside is behind ``World``.
+What touches the outside is behind ``World``.
 """
 
-import signal
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
-from uuid import uuid4
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from clusterctl.engine.plan import Plan, make_plan
 from clusterctl.engine.playbook import Playbook
 from clusterctl.engine.view import Clock, SystemClock, View
-from clusterctl.errors import ClusterctlError, ConnectError, InputError, KubernetesError, raise_all
+from clusterctl.errors import ClusterctlError, InputError, raise_all
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Role, Source, with_roles
 from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
@@ -27,12 +25,16 @@ from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
 from clusterctl.report.progress import Progress
 from clusterctl.rules.forecast import Forecast, forecast
-from clusterctl.steps.step import ClusterApi, Machine, Step, Tools
+from clusterctl.session.call import Call, operator
+from clusterctl.session.link import Link
+from clusterctl.session.locks import Locks
+from clusterctl.session.stopping import stop_cleanly
+from clusterctl.session.world import Api, Tunnel, World
+from clusterctl.steps.step import Step, Tools
 
 if TYPE_CHECKING:
     from clusterctl.engine.contract import Contract
     from clusterctl.engine.events import Publish
-    from clusterctl.engine.runner import Runner
     from clusterctl.report.checks import Checks
     from clusterctl.report.ndjson import Lines
 
@@ -41,135 +43,36 @@ _AT_ONCE = 64
 _T = TypeVar("_T")
 
 
-class Api(Protocol):
-    """A connection to the cluster's API. Its methods raise KubernetesError."""
-
-    def answers(self) -> bool:
-        """Whether the API server at the other end is ready; asked once, without patience."""
-
-    def observe(self) -> ClusterFacts:
-        """Read the cluster."""
-
-    def pods(self) -> Pods:
-        """Read the pods of the cluster and their budgets."""
-
-    def around(self, pods: Pods) -> Around:
-        """Read what else a forecast has to know."""
-
-    def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
-        """Ask which pods could not be evicted now, and evict none."""
-
-    def changes(self) -> ClusterApi:
-        """What can change the cluster."""
-
-    def service(self, namespace: str, name: str) -> tuple[str, tuple[int, ...]]:
-        """The address of a service inside the cluster, and its ports. Raises InputError when it has none."""
-
-    def verify(
-        self,
-        report: Callable[[str], None],
-        *,
-        image: str,
-        deadline: float,
-        keep: bool,
-        quick: bool,
-        version: str,
-        nodes: Sequence[str],
-    ) -> "Checks":
-        """Use the cluster, and say what was seen; ``report`` is told what goes on."""
-
-    def close(self) -> None:
-        """Close the connection and what it goes through."""
-
-
-class Hold(Protocol):
-    """The operator's lock, while it is ours."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether, as far as we know, the lock is still ours."""
-
-    def close(self) -> None:
-        """Give it back."""
-
-
-class Tunnel(Protocol):
-    """A local port that leads, through a host, to a port that the host reaches; ``problem`` is why it last did not."""
-
-    port: int
-    problem: ClusterctlError | None
-
-    @property
-    def alive(self) -> bool:
-        """Whether, as far as we know, the host is reached."""
-
-    def close(self) -> None:
-        """Close the port and what goes through it."""
-
-
-class World(Protocol):
-    """The machines and the API as they are reached from here. Its methods raise ConnectError."""
-
-    def connect(self, host: Host) -> None:
-        """Connect to a host, unless that is done already."""
-
-    def reconnect(self, host: Host, deadline: float) -> None:
-        """Connect again to a host that was lost, trying for ``deadline`` seconds."""
-
-    def look(self, host: Host) -> HostFacts:
-        """Probe a host."""
-
-    def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
-        """Let the hosts look at each other, unless all are nodes already; one that cannot be asked says why."""
-
-    def machine(self, host: Host) -> Machine:
-        """What can change a host."""
-
-    def glance(self, host: Host) -> str:
-        """The last line that the script in hand on a host has written. Raises ClusterctlError."""
-
-    def hold(self, host: Host, *, run: str, operator: str, command: str) -> Hold:
-        """Take the operator's lock on a host. Raises Refused, with who holds it, when it is not free."""
-
-    def tunnel(self, host: Host, address: str, port: int) -> Tunnel:
-        """A local port that leads to ``address`` and ``port`` as the host reaches them."""
-
-    def admin_conf(self, host: Host) -> Secret:
-        """The administrator's kubeconfig, read on a control plane. Raises KubernetesError when there is none."""
-
-    def aim(self, inventory: Inventory) -> None:
-        """Look from now on at what matters for ``inventory``, which has the same hosts."""
-
-    def versions(self, host: Host, minors: Sequence[str]) -> tuple[tuple[str, ...], str]:
-        """The versions of these minors in the package source, as ``host`` sees it, and why some cannot be read."""
-
-    def fetch(self, source: Source) -> str:
-        """Read a manifest. Raises ClusterctlError when it cannot be had, or is another one than its digest says."""
-
-    def connect_api(self, host: Host, admin_conf: Secret) -> Api:
-        """Connect to the API through a control plane. Raises KubernetesError."""
-
-    def close(self) -> None:
-        """Close every connection."""
-
-
 class Session:
-    """A call's connections, and what was seen through them. Its own observer of machines and API."""
+    """A call's connections, and what was seen through them. Its own observer of machines and API.
 
-    def __init__(self, inventory: Inventory, world: World, clock: Clock | None = None) -> None:
+    ``path`` is the inventory's file. ``progress`` tells what takes longer than a moment; without it,
+    standard error does.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        world: World,
+        clock: Clock | None = None,
+        *,
+        path: Path = Path("inventory.yaml"),
+        call: Call | None = None,
+        progress: type[Progress] | None = None,
+    ) -> None:
         self.inventory = inventory
+        self.path = path
+        self.call = call = call or Call()
+        self.progress = progress or Progress
         self._world = world
         self._clock = clock or SystemClock()
         self._say: Callable[[Host, str, float], None] = lambda host, why, seconds: None
         self.view = self._make_view()
         self.unreached: dict[str, ClusterctlError] = {}
         self.began = False
-        self._api: Api | None = None
-        self._through: Host | None = None
-        self._holds: dict[str, Hold] = {}
+        self._link = Link(world, self._planes)
+        self._locks = Locks(world, call)
         self._tunnels: list[Tunnel] = []
-        self._run = uuid4().hex
-        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -205,16 +108,15 @@ class Session:
         """The versions of these minors in the package source, as a control plane sees it, and what went wrong."""
         if not minors:
             return (), ""
-        with Progress("asking the package source which versions it has"):
+        with self.progress("asking the package source which versions it has"):
             return self._world.versions(self.a_control_plane(), minors)
 
     def close(self) -> None:
         """Close every connection, and give the operator's lock back."""
-        for hold in self._holds.values():
-            hold.close()
+        self._locks.close()
         for tunnel in self._tunnels:
             tunnel.close()
-        self._drop_api()
+        self._link.close()
         self._world.close()
 
     def connect(self, hosts: Sequence[Host] | None = None) -> None:
@@ -224,7 +126,7 @@ class Session:
     def try_to_connect(self, hosts: Sequence[Host] | None = None) -> dict[str, ClusterctlError]:
         """Connect to ``hosts``, or all, at once; return the errors of those that cannot be reached."""
         wanted = self.inventory.hosts if hosts is None else tuple(hosts)
-        with Progress("connecting to", [host.name for host in wanted]) as progress:
+        with self.progress("connecting to", [host.name for host in wanted]) as progress:
             return _at_once(self._world.connect, wanted, progress)
 
     def look_at(self, hosts: Sequence[Host] | None = None) -> dict[str, HostFacts]:
@@ -244,7 +146,7 @@ class Session:
         return self._facts([host for host in reached if host.name not in errors]), errors
 
     def _probe(self, hosts: Sequence[Host]) -> dict[str, ClusterctlError]:
-        with Progress("reading the facts of", [host.name for host in hosts]) as progress:
+        with self.progress("reading the facts of", [host.name for host in hosts]) as progress:
             self._say = lambda host, why, seconds: progress.say(host.name, why)
             return _at_once(lambda host: self.view.look([host]), hosts, progress)
 
@@ -272,7 +174,7 @@ class Session:
         self._give_up_on(self.try_to_connect(concerned), walking, partial=partial)
         if lock:
             for host in self._reached_planes():
-                self._take_lock(host)
+                self._locks.take(host)
         # To connect to the API costs an import and a few round trips: hosts answer meanwhile.
         threading.Thread(target=self._try_to_connect_api, name="api", daemon=True).start()
         errors = self._probe([host for host in concerned if host.name not in self.unreached])
@@ -281,7 +183,7 @@ class Session:
             playbook = playbook.limited(reached, self.inventory)
         else:
             raise_all({name: self.unreached[name] for name in walking})
-        with Progress("reading the cluster"):
+        with self.progress("reading the cluster"):
             made = make_plan(playbook, self.inventory, self.situation, texts=texts)
         return self._with_manifests(playbook, made)
 
@@ -296,7 +198,7 @@ class Session:
         steps = list(made.steps)
         for index, sources in wanted.items():
             for source in sources:
-                with Progress(f"reading {source}"):
+                with self.progress(f"reading {source}"):
                     try:
                         self._world.fetch(source)
                     except ClusterctlError as error:
@@ -318,26 +220,6 @@ class Session:
     def _reached_planes(self) -> list[Host]:
         return [host for host in self.inventory.control_planes if host.name not in self.unreached]
 
-    def _take_lock(self, host: Host) -> None:
-        """Take the operator's lock on a control plane, unless it is ours already.
-
-        It is taken on all that are reached, in the inventory's order: two operators who reach one of them in common
-        exclude each other, whichever hosts are down.
-        """
-        from clusterctl.cli.audit import operator, this_call
-
-        if host.name in self._holds and self._holds[host.name].alive:
-            return
-        self._holds[host.name] = self._world.hold(host, run=self._run, operator=operator(), command=this_call())
-
-    def _keep_lock(self) -> None:
-        """Take the lock again where the connection that held it broke. Raises Refused when somebody else has it now."""
-        with self._lock:
-            for name, hold in list(self._holds.items()):
-                if not hold.alive:
-                    with suppress(ConnectError):
-                        self._take_lock(self.inventory.host(name))
-
     def run(
         self, playbook: Playbook, publish: "Publish", trail: "Lines", *, contract: "Contract | None" = None
     ) -> None:
@@ -346,17 +228,17 @@ class Session:
         With a ``contract`` no step acts but as it says. ``began`` says from now on that something may have changed.
         """
         # Most calls look and change nothing.
-        from clusterctl.cli.audit import audited_api, audited_machine, operator
-        from clusterctl.cli.backups import Backups
-        from clusterctl.cli.watch import watched_machine
         from clusterctl.engine.events import Waiting
         from clusterctl.engine.runner import Runner
+        from clusterctl.session.audit import audited_api, audited_machine
+        from clusterctl.session.backups import Backups
+        from clusterctl.session.watch import watched_machine
 
         self.began = True
         self._say = lambda host, why, seconds: publish(Waiting(host.name, "", why, seconds))
 
         def tools(host: Host, say: Callable[[str], None], stopping: Callable[[], bool]) -> Tools:
-            self._keep_lock()
+            self._locks.keep()
             machine = watched_machine(self._world.machine(host), lambda: redact(self._world.glance(host)), say)
             return Tools(
                 audited_machine(machine, host.name, trail),
@@ -370,12 +252,12 @@ class Session:
             )
 
         runner = Runner(playbook, self.view, tools, self._clock, publish, contract)
-        with _stop_cleanly(runner):
+        with stop_cleanly(runner):
             runner.run()
 
     def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> "Checks":
         """Use the cluster, in ``deadline`` seconds, and say what was seen. Raises KubernetesError or ConnectError."""
-        with Progress("verifying the cluster") as progress:
+        with self.progress("verifying the cluster") as progress:
             return self.api().verify(
                 progress.now,
                 image=image,
@@ -391,7 +273,7 @@ class Session:
 
         Raises InputError for a host without a node, KubernetesError or ConnectError.
         """
-        with Progress("reading the cluster") as progress:
+        with self.progress("reading the cluster") as progress:
             cluster, pods = self.look_at_api(), self.look_at_pods()
             nodes = [_node(host, cluster) for host in hosts]
             progress.now("asking which pods could be evicted")
@@ -400,7 +282,7 @@ class Session:
 
     def admin_conf(self) -> Secret:
         """The administrator's kubeconfig, read on a control plane. Raises KubernetesError or ConnectError."""
-        return self._on_a_control_plane(self._world.admin_conf)
+        return self._link.on_a_control_plane(self._world.admin_conf)
 
     def tunnel(self, host: Host, address: str, port: int) -> Tunnel:
         """A local port that leads to ``address`` and ``port`` as the host reaches them, until the session ends."""
@@ -410,35 +292,11 @@ class Session:
 
     def api(self) -> Api:
         """The connection to the API, made when it is first asked for. Raises KubernetesError or ConnectError."""
-        with self._lock:
-            if self._api is None:
-                self._through, self._api = self._on_a_control_plane(self._connect_api)
-            return self._api
+        return self._link.api()
 
-    def _connect_api(self, host: Host) -> tuple[Host, Api]:
-        api = self._world.connect_api(host, self._world.admin_conf(host))
-        # The only one is waited for by whoever reads through it.
-        if len(self.inventory.control_planes) == 1 or api.answers():
-            return host, api
-        api.close()
-        raise KubernetesError(
-            f"{host.name}: the API server does not answer",
-            resolution=f"look at it: ssh {host.address} sudo systemctl status kubelet",
-        )
-
-    def _on_a_control_plane(self, act: Callable[[Host], _T]) -> _T:
-        """What ``act`` gives on the first control plane where it does not fail, those that were not reached last.
-
-        When all fail: the error of one that cannot be reached says more than that the others have no cluster.
-        """
-        errors: list[ClusterctlError] = []
-        for host in sorted(self.inventory.control_planes, key=lambda host: host.name in self.unreached):
-            try:
-                self._world.connect(host)
-                return act(host)
-            except (KubernetesError, ConnectError) as error:
-                errors.append(error)
-        raise next((error for error in errors if isinstance(error, ConnectError)), errors[0])
+    def _planes(self) -> Sequence[Host]:
+        """The control planes, those that were not reached last."""
+        return sorted(self.inventory.control_planes, key=lambda host: host.name in self.unreached)
 
     def _try_to_connect_api(self) -> None:
         with suppress(Exception):  # Most often there is no cluster yet. Whoever asks for the API next is told.
@@ -452,19 +310,19 @@ class Session:
 
     def look_at_api(self) -> ClusterFacts:
         """Read the cluster. Raises KubernetesError or ConnectError."""
-        return self._read(lambda api: api.observe())
+        return self._link.read(lambda api: api.observe())
 
     def look_at_pods(self) -> Pods:
         """Read the pods of the cluster. Raises KubernetesError or ConnectError."""
-        return self._read(lambda api: api.pods())
+        return self._link.read(lambda api: api.pods())
 
     def look_around(self, pods: Pods) -> Around:
         """Read what else a forecast has to know. Raises KubernetesError or ConnectError."""
-        return self._read(lambda api: api.around(pods))
+        return self._link.read(lambda api: api.around(pods))
 
     def try_evictions(self, pods: Sequence[PodFacts]) -> Mapping[str, Refusal]:
         """Ask which pods could not be evicted now, and evict none. Raises KubernetesError or ConnectError."""
-        return self._read(lambda api: api.try_evictions(pods))
+        return self._link.read(lambda api: api.try_evictions(pods))
 
     def survey(self, facts: Mapping[str, HostFacts]) -> Mapping[str, Survey]:
         """Let the hosts look at each other."""
@@ -472,50 +330,8 @@ class Session:
 
     def reconnect(self, host: Host, deadline: float) -> None:
         """Connect again to a host that was lost. Raises ConnectError."""
-        if host == self._through:
-            self._drop_api()
+        self._link.lost(host)
         self._world.reconnect(host, deadline)
-
-    def _read(self, read: Callable[[Api], _T]) -> _T:
-        """Read through the API. An old connection that gives no answer is made anew, once."""
-        with self._lock:
-            old = self._api is not None
-        try:
-            return self._read_once(read)
-        except (KubernetesError, ConnectError) as error:
-            if not old or getattr(error, "status", None) is not None:
-                raise
-        return self._read_once(read)
-
-    def _read_once(self, read: Callable[[Api], _T]) -> _T:
-        try:
-            return read(self.api())
-        except (KubernetesError, ConnectError) as error:
-            if getattr(error, "status", None) is None:
-                self._drop_api()
-            raise
-
-    def _drop_api(self) -> None:
-        with self._lock:
-            api, self._api = self._api, None
-        if api is not None:
-            api.close()
-
-
-@contextmanager
-def _stop_cleanly(runner: "Runner") -> Iterator[None]:
-    """Let Ctrl-C or SIGTERM stop the run as the runner says, and leave at once when it has been asked enough."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        if not runner.stop():
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Progress) -> dict[str, ClusterctlError]:

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterctl.cli.audit import state_folder
-from clusterctl.cli.hops import announcement, check_limit, find_hops, for_hop
-from clusterctl.cli.planning import Planned, check_savable, make_planned
-from clusterctl.cli.playbooks import ignoring, playbook
-from clusterctl.cli.running import DURATIONS
-from clusterctl.cli.session import Session
-from clusterctl.cli.surge import Surge, check_options, find_surge
+from clusterctl.actions.hops import announcement, check_limit, find_hops, for_hop
+from clusterctl.actions.plan import Planned, check_savable, make_planned
+from clusterctl.actions.playbooks import ignoring, playbook
+from clusterctl.actions.surge import Surge, check_options, find_surge
+from clusterctl.actions.upgrade import Way
 from clusterctl.model.verdict import Needed, Unknown
-from clusterctl.report.estimate import make_estimate, read_durations, typical
+from clusterctl.report.estimate import make_estimate, typical
 from clusterctl.report.forecast import earlier_drains, forecast_json, forecast_text
 from clusterctl.report.words import duration
 from clusterctl.rules.forecast import Forecast
 from clusterctl.rules.hops import Hop
+from clusterctl.session.session import Session
+from clusterctl.session.state import known_durations
 
 _DRAIN = "upgrade/drain"
 
@@ -28,7 +28,7 @@ class PlannedUpgrade(Planned):
     ``earlier`` and ``seconds`` are of earlier runs: a drain, and the hop; None when one of its steps was never timed.
     """
 
-    way: Sequence[Hop]
+    hops: Sequence[Hop]
     surge: Surge | None
     drains: Sequence[Forecast]
     earlier: float | None
@@ -36,18 +36,18 @@ class PlannedUpgrade(Planned):
 
     def text(self, *, verbose: bool, diff: bool) -> str:
         """For people."""
-        lines = [announcement(self.way, self.way[0]), self.surge.text() if self.surge else ""]
+        lines = [announcement(self.hops, self.hops[0]), self.surge.text() if self.surge else ""]
         lines.append(super().text(verbose=verbose, diff=diff))
         lines.append("\n" + forecast_text(self.drains, earlier=self.earlier) if self.drains else "")
         if self.seconds:
-            hop = "this hop" if len(self.way) > 1 else "it"
+            hop = "this hop" if len(self.hops) > 1 else "it"
             lines.append(f"By earlier runs {hop} takes {duration(self.seconds)}.")
         return "\n".join(filter(None, lines))
 
     def as_json(self) -> dict[str, object]:
         """For programs."""
         return super().as_json() | {
-            "hops": [{"version": hop.version, "kubelets": hop.kubelets} for hop in self.way],
+            "hops": [{"version": hop.version, "kubelets": hop.kubelets} for hop in self.hops],
             **({"surge": self.surge.as_json()} if self.surge else {}),
             "seconds": self.seconds,
             "forecast": forecast_json(self.drains, earlier=self.earlier),
@@ -56,16 +56,13 @@ class PlannedUpgrade(Planned):
 
 def plan_upgrade(
     session: Session,
+    way: Way,
     *,
-    to: str | None,
-    via: Sequence[str],
-    workers: str,
-    strategy: str,
-    limit: Sequence[str],
-    ignore: Sequence[str],
-    output: Path | None,
+    limit: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    output: Path | None = None,
 ) -> Planned:
-    """Plan the first hop of an upgrade, with these options of the command line.
+    """Plan the first hop of an upgrade.
 
     Raises InputError, also because such a plan cannot be saved to ``output``, what ``find_hops`` raises, and what
     ``Session.plan`` raises.
@@ -73,17 +70,16 @@ def plan_upgrade(
     book = ignoring(playbook("upgrade"), ignore)
     if output:
         check_savable(book)
-    surging = strategy == "surge"
-    if surging:
+    if way.surging:
         check_options(session, limit)
-    way = find_hops(session, to or session.inventory.cluster.kubernetes, via=via, every=workers == "every-hop")
-    if not way:
+    hops = find_hops(session, way.to or session.inventory.cluster.kubernetes, via=way.via, every=way.every_hop)
+    if not hops:
         return make_planned(session, book.limited(limit, session.inventory))
-    check_limit(session, limit, way)
-    session.aim(way[0].version)
-    hop = way[0] if way[0].kubelets else way[-1]
-    surge = find_surge(session, hop.version) if surging and not limit else None
-    book = surge.shape(book, ignore) if surge and way[0].kubelets else for_hop(book, way[0])
+    check_limit(session, limit, hops)
+    session.aim(hops[0].version)
+    hop = hops[0] if hops[0].kubelets else hops[-1]
+    surge = find_surge(session, hop.version) if way.surging and not limit else None
+    book = surge.shape(book, ignore) if surge and hops[0].kubelets else for_hop(book, hops[0])
     book = book.limited(limit, session.inventory)
     made = make_planned(session, book)
     draining = [
@@ -91,11 +87,11 @@ def plan_upgrade(
         for step in made.plan.steps
         if step.step == _DRAIN and isinstance(step.verdict, Needed | Unknown)
     ]
-    durations = read_durations(state_folder() / DURATIONS)
+    durations = known_durations()
     return PlannedUpgrade(
         made.plan,
         made.unreached,
-        way,
+        hops,
         surge,
         session.forecast(draining) if draining else (),
         earlier_drains(durations),

@@ -7,18 +7,22 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusterctl.cli.options import inventory_path
-from clusterctl.cli.playbooks import playbook_path
+from clusterctl.actions.playbooks import playbook_path
 from clusterctl.engine.contract import Contract, make_contract, read_contract
 from clusterctl.engine.plan import Plan
 from clusterctl.errors import InputError
 
 
-def save_plan(path: Path, plan: Plan, *, playbook: str, limit: Sequence[str], ignore: Sequence[str]) -> None:
-    """Write ``plan`` to ``path`` as a contract, whole or not at all. Raises Refused when a step is blocked."""
+def save_plan(
+    path: Path, plan: Plan, *, inventory: Path, playbook: str, limit: Sequence[str], ignore: Sequence[str]
+) -> None:
+    """Write ``plan`` to ``path`` as a contract, whole or not at all. Raises Refused when a step is blocked.
+
+    ``inventory`` is the file that it was made from.
+    """
     source = playbook_path(playbook)
     name = playbook if source.stem == playbook else str(source.resolve())
-    contract = make_contract(plan, playbook=name, digests=digests(playbook), limit=limit, ignore=ignore)
+    contract = make_contract(plan, playbook=name, digests=digests(playbook, inventory), limit=limit, ignore=ignore)
     path = path.expanduser()
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # With mode 0600.
@@ -41,9 +45,9 @@ def saved_plan(name: str) -> Contract | None:
         raise InputError(f"cannot read {name}: {error}") from error
 
 
-def digests(playbook: str) -> Mapping[str, str]:
-    """The digests of the inventory of this call, and of a playbook."""
-    return {"inventory": _digest(inventory_path()), "playbook": _digest(playbook_path(playbook))}
+def digests(playbook: str, inventory: Path) -> Mapping[str, str]:
+    """The digests of an inventory, and of a playbook."""
+    return {"inventory": _digest(inventory), "playbook": _digest(playbook_path(playbook))}
 
 
 def _digest(path: Path) -> str:

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from clusterctl.cli.audit import operator, state_folder
 from clusterctl.errors import InputError
+from clusterctl.session.call import operator
+from clusterctl.session.state import state_folder
 from clusterctl.steps.step import Machine, Saved
 
 _SUMS = "SHA256SUMS"

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from clusterctl.cli.session import Session
 from clusterctl.engine.availability import Watch
 from clusterctl.engine.events import Publish
 from clusterctl.errors import InputError
 from clusterctl.model.inventory import Host
 from clusterctl.remote.asking import Page, Tunnel, page
 from clusterctl.rules.membership import authority
+from clusterctl.session.session import Session
 
 _SERVICE = "svc/"
 

@@ -8,7 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from clusterctl.cli.options import this_command
 from clusterctl.errors import ClusterctlError, ConnectError, Refused, SeveralErrors
 from clusterctl.model.inventory import Inventory
 from clusterctl.remote import known_hosts
@@ -18,6 +17,7 @@ from clusterctl.remote.login import Login
 from clusterctl.remote.way import Way
 from clusterctl.report.progress import Progress
 from clusterctl.report.words import names
+from clusterctl.session.call import Call
 
 State = Literal["new", "known", "changed", "revoked"]
 
@@ -50,6 +50,7 @@ class Look:
     login: Login
     shown: tuple[Shown, ...]
     unreachable: tuple[ClusterctlError, ...]
+    call: Call
 
     @property
     def file(self) -> KnownHosts:
@@ -146,11 +147,11 @@ class Look:
                     f"{shown.way.name}: the host key is not the one in {self.path}. Nothing was recorded.",
                     details=f"{was}\n{now}",
                     resolution="find out why; if the machine was installed again: "
-                    + this_command("hosts", "trust", "--replace", shown.way.name),
+                    + self.call.command("hosts", "trust", "--replace", shown.way.name),
                 )
 
 
-def looks(inventory: Inventory, wanted: Sequence[str]) -> Iterator[Look]:
+def looks(inventory: Inventory, wanted: Sequence[str], call: Call) -> Iterator[Look]:
     """Ask the ``wanted`` hosts and bastions, or all, for their keys; nothing is recorded.
 
     Bastions come first, each look one further away: a host behind one is asked through it, once its own key is
@@ -164,17 +165,17 @@ def looks(inventory: Inventory, wanted: Sequence[str]) -> Iterator[Look]:
     first = [way for way in ahead if not login.known_hosts.lookup(way.address, way.port).keys or way in asked]
     with closing(Bastions(login)) as opened:
         for _, alike in groupby(sorted(first, key=_distance), key=_distance):
-            yield _look(inventory, login, opened, tuple(alike))
+            yield _look(inventory, login, opened, tuple(alike), call)
         rest = tuple(way for way in asked or ways.values() if way not in first)
         if rest:
-            yield _look(inventory, login, opened, rest)
+            yield _look(inventory, login, opened, rest, call)
 
 
 def _distance(way: Way) -> int:
     return len(way.bastions)
 
 
-def _look(inventory: Inventory, login: Login, bastions: Bastions, ways: Sequence[Way]) -> Look:
+def _look(inventory: Inventory, login: Login, bastions: Bastions, ways: Sequence[Way], call: Call) -> Look:
     with Progress("asking for the host keys of", [way.name for way in ways]) as progress:
 
         def one(way: Way) -> Shown | ClusterctlError:
@@ -193,4 +194,5 @@ def _look(inventory: Inventory, login: Login, bastions: Bastions, ways: Sequence
         login,
         tuple(answer for answer in answers if isinstance(answer, Shown)),
         tuple(dict.fromkeys(answer for answer in answers if isinstance(answer, ClusterctlError))),
+        call,
     )

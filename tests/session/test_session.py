@@ -2,9 +2,9 @@
 
 import pytest
 
-from clusterctl.cli.session import Session
 from clusterctl.errors import ConnectError, KubernetesError, SeveralErrors
 from clusterctl.model.facts import ClusterFacts
+from clusterctl.session.session import Session
 from tests.cli.conftest import FakeMachines
 from tests.simulation import FakeClock, World
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterctl.cli.playbooks import any_playbook, ignoring
-from clusterctl.cli.session import Session
+from clusterctl.actions.playbooks import any_playbook, ignoring
 from clusterctl.engine.plan import Plan
 from clusterctl.engine.playbook import Playbook
 from clusterctl.errors import ClusterctlError, InputError
 from clusterctl.report.plan import plan_text
+from clusterctl.session.session import Session
 
 _KUBEADM = "upgrade/kubeadm"
 
@@ -31,7 +31,7 @@ class Planned:
 
 
 def plan_playbook(
-    session: Session, name: str, *, limit: Sequence[str], ignore: Sequence[str], output: Path | None
+    session: Session, name: str, *, limit: Sequence[str] = (), ignore: Sequence[str] = (), output: Path | None = None
 ) -> Planned:
     """Plan the playbook at the path ``name``, or our own of that name, for the hosts that can be reached.
 
