@@ -10,7 +10,7 @@ from typing import Literal
 
 from clusterctl.errors import ClusterctlError, ConnectError, Refused, SeveralErrors
 from clusterctl.model.inventory import Inventory
-from clusterctl.remote import known_hosts
+from clusterctl.remote import handshake
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.known_hosts import HostKey, Known, KnownHosts
 from clusterctl.remote.login import Login
@@ -180,7 +180,7 @@ def _look(inventory: Inventory, login: Login, bastions: Bastions, ways: Sequence
 
         def one(way: Way) -> Shown | ClusterctlError:
             try:
-                keys = tuple(known_hosts.fetch_host_keys(way, bastions.wire))
+                keys = tuple(handshake.fetch_host_keys(way, bastions.wire))
                 return Shown(way, keys, login.known_hosts.lookup(way.address, way.port))
             except ConnectError as error:
                 return error

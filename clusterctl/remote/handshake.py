@@ -1,15 +1,17 @@
 """The SSH handshake: which algorithms we ask for, and what its failures mean."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from clusterctl.errors import ConnectError
 from clusterctl.remote.known_hosts import HostKey, Known, key_order
+from clusterctl.remote.way import Way
 from clusterctl.remote.wire import ASK_EVERY, Passage, Wire
 
 if TYPE_CHECKING:
     from paramiko import Transport
+
 
 # Seconds. A server that swaps or waits for its name service may be slow to greet and to check a key.
 TIMEOUT = 15
@@ -141,3 +143,39 @@ def no_handshake(host: str, wire: Wire | Passage, error: Exception) -> ConnectEr
         details=str(cause or "") or text,
         resolution=f"the host may be starting, or short of something; on {host}: journalctl -u ssh",
     )
+
+
+_KEY_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+)
+# One handshake each; a server has one ECDSA key. Servers penalise clients that connect often without logging in.
+_HANDSHAKES = (_KEY_TYPES[:1], _KEY_TYPES[1:4], _KEY_TYPES[4:])
+
+
+def fetch_host_keys(way: Way, connect: Callable[[Way], Wire | Passage]) -> list[HostKey]:
+    """Ask the server of ``way`` for its host keys of all usual types, ed25519 first.
+
+    Nothing vouches for them: somebody has to compare the fingerprints. Raises ConnectError when no SSH server
+    answers there.
+    """
+    from paramiko.ssh_exception import IncompatiblePeer
+
+    from clusterctl.remote.handshake import fetch_host_key
+
+    keys = []
+    for types in _HANDSHAKES:
+        algorithms = [name for type_ in types for name in HostKey(type_, b"").algorithms]
+        try:
+            keys.append(fetch_host_key(way.name, connect(way), algorithms))
+        except IncompatiblePeer:
+            continue  # The server has no key of these types.
+    if not keys:
+        raise ConnectError(
+            f"{way.name}: the SSH server has no host key of a type that clusterctl knows",
+            resolution=f"create one on {way.name}: sudo ssh-keygen -A; then restart its SSH server",
+        )
+    return keys

@@ -10,27 +10,16 @@ import hmac
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from typing import Literal
 
-from clusterctl.errors import ConnectError, InputError
-from clusterctl.remote.way import Way
-from clusterctl.remote.wire import Passage, Wire
+from clusterctl.errors import InputError
 
 _DEFAULT_PORT = 22
 _HASH_MARK = "|1|"
-_KEY_TYPES = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-)
-# One handshake each; a server has one ECDSA key. Servers penalise clients that connect often without logging in.
-_HANDSHAKES = (_KEY_TYPES[:1], _KEY_TYPES[1:4], _KEY_TYPES[4:])
 
 Verdict = Literal["known", "unknown", "changed", "revoked"]
 
@@ -170,31 +159,6 @@ class KnownHosts:
                 f"cannot read the known hosts {self.path}: {error.strerror}",
                 resolution="make the file readable, or name another one in the inventory: ssh.known_hosts",
             ) from error
-
-
-def fetch_host_keys(way: Way, connect: Callable[[Way], Wire | Passage]) -> list[HostKey]:
-    """Ask the server of ``way`` for its host keys of all usual types, ed25519 first.
-
-    Nothing vouches for them: somebody has to compare the fingerprints. Raises ConnectError when no SSH server
-    answers there.
-    """
-    from paramiko.ssh_exception import IncompatiblePeer
-
-    from clusterctl.remote.handshake import fetch_host_key
-
-    keys = []
-    for types in _HANDSHAKES:
-        algorithms = [name for type_ in types for name in HostKey(type_, b"").algorithms]
-        try:
-            keys.append(fetch_host_key(way.name, connect(way), algorithms))
-        except IncompatiblePeer:
-            continue  # The server has no key of these types.
-    if not keys:
-        raise ConnectError(
-            f"{way.name}: the SSH server has no host key of a type that clusterctl knows",
-            resolution=f"create one on {way.name}: sudo ssh-keygen -A; then restart its SSH server",
-        )
-    return keys
 
 
 def _name(address: str, port: int) -> str:

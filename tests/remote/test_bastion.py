@@ -12,7 +12,7 @@ from clusterctl.model.inventory import Bastion, Ssh
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.fleet import Fleet
-from clusterctl.remote.known_hosts import fetch_host_keys
+from clusterctl.remote.handshake import fetch_host_keys
 from clusterctl.remote.login import Login
 from clusterctl.remote.tunnel import Tunnel
 from clusterctl.render import Script

@@ -15,7 +15,8 @@ from clusterctl.errors import ConnectError, HostKeyError, InputError
 from clusterctl.model.inventory import Cluster, Host, Inventory, Ssh
 from clusterctl.remote import handshake, wire
 from clusterctl.remote.fleet import Fleet
-from clusterctl.remote.known_hosts import HostKey, fetch_host_keys
+from clusterctl.remote.handshake import fetch_host_keys
+from clusterctl.remote.known_hosts import HostKey
 from clusterctl.remote.way import Way
 from clusterctl.remote.wire import open_socket
 from tests.remote.conftest import Sshd, directly, free_port, keygen, public_key, wait_until
