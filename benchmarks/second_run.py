@@ -1,13 +1,16 @@
 """How long a second run with nothing to do takes, beside the fastest that OpenSSH's own client can do.
 
-    python benchmarks/second_run.py [--hosts 10 50] [--rounds 9] [--peers] [--empty] [--inventory FILE]
+    python benchmarks/second_run.py [--hosts 10 50] [--rounds 9] [--peers] [--empty] [--inventory FILE] [--before FILE]
 
 Every "host" is an sshd of its own on 127.0.1.N, so host and operator share the processors: what the hosts do
 weighs in equally on all sides. The commands run in turn, in a new order each round:
 
 - ssh: one OpenSSH client per host, all at once, curve25519 and AES-GCM, with clusterctl's probe; no Python at all.
-- transport: a fresh Python process that connects to all hosts and runs the same probe.
+- paramiko: a script of a dozen lines that connects to all hosts with paramiko's own client, its keys checked, and runs
+  the same probe: what somebody writes who wants nothing else.
+- transport: a fresh Python process that does the same with clusterctl's connections.
 - clusterctl: a whole process of ``plan``, from its start to its end.
+- before, with --before: the same by the clusterctl of another checkout.
 - pyinfra and ansible, with --peers: a dry run of their own words for the same seven steps (benchmarks/peers.py).
   They are installed into the user's cache. Ansible takes minutes, so they run in the first --peer-rounds only.
 
@@ -46,7 +49,9 @@ from clusterctl.remote.way import Ways
 from clusterctl.rules.probed import probe_values
 
 PREPARED = ("plan", str(Path(__file__).with_name("prepared.yaml")))
-RATIO, MILLISECONDS, MEMORY = 1.5, 10.0, 150.0
+FEW = 10
+# Of a bare paramiko script with few hosts, of OpenSSH with many, where the hosts' own work is most of the time.
+PARAMIKO_RATIO, SSH_RATIO, MILLISECONDS, MEMORY = 1.15, 1.10, 6.0, 150.0
 PORT = 2222
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 WITHOUT_AGENT = {**os.environ, "SSH_AUTH_SOCK": ""}
@@ -65,6 +70,29 @@ with Fleet(load_inventory(Path(sys.argv[1]))) as fleet:
     with ThreadPoolExecutor(len(hosts)) as pool:
         answers = list(pool.map(lambda host: fleet.connection(host).read(script), hosts))
 assert all(answer.endswith("@@ end\\n") for answer in answers)
+"""
+
+_PARAMIKO = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from paramiko import SSHClient
+
+folder, port, user, *addresses = sys.argv[1:]
+script = Path(folder, "probe.sh").read_text()
+
+def probe(address):
+    with SSHClient() as client:
+        client.load_host_keys(f"{folder}/known_hosts")
+        client.connect(address, int(port), user, key_filename=f"{folder}/login", allow_agent=False, look_for_keys=False)
+        stdin, stdout, _ = client.exec_command("/bin/bash -s")
+        stdin.write(script)
+        stdin.channel.shutdown_write()
+        return stdout.read()
+
+with ThreadPoolExecutor(len(addresses)) as pool:
+    answers = list(pool.map(probe, addresses))
+assert all(answer.endswith(b"@@ end\\n") for answer in answers)
 """
 
 Commands = Mapping[str, Callable[[], None]]
@@ -163,9 +191,15 @@ def run_transport(folder: Path, path: Path) -> None:
     subprocess.run(command, check=True, env=WITHOUT_AGENT)
 
 
-def run_clusterctl(path: Path, words: Sequence[str]) -> None:
+def run_paramiko(folder: Path, count: int) -> None:
+    """The bare script."""
+    command = [sys.executable, "-c", _PARAMIKO, str(folder), str(PORT), getpass.getuser(), *addresses(count)]
+    subprocess.run(command, check=True, env=WITHOUT_AGENT)
+
+
+def run_clusterctl(program: Path, path: Path, words: Sequence[str]) -> None:
     """A whole clusterctl; on hosts of our own there are changes to plan, and nothing is changed."""
-    command = [str(Path(sys.executable).with_name("clusterctl")), "-i", str(path), *words]
+    command = [str(program), "-i", str(path), *words]
     done = subprocess.run(command, env=WITHOUT_AGENT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 3), done.stderr  # 3: this machine does not suit the playbook.
 
@@ -239,14 +273,24 @@ def measure(commands: Commands, rounds: int, peer_rounds: int) -> dict[str, Meas
     return found
 
 
-def commands_for(folder: Path, path: Path, words: Sequence[str], *, empty: bool, beside: Path | None) -> Commands:
-    """What is measured on the hosts of an inventory; ``beside`` is where the peers are installed."""
+def commands_for(
+    folder: Path, path: Path, words: Sequence[str], *, own: bool, empty: bool, before: Path | None, beside: Path | None
+) -> Commands:
+    """What is measured on the hosts of an inventory, ``own`` ones or others.
+
+    ``before`` is the program of another checkout, ``beside`` is where the peers are installed.
+    """
     inventory = load_inventory(path)
     probe = render.probe(**probe_values(inventory)).text
     (folder / "probe.sh").write_text("echo '@@ end'\n" if empty else probe)
     commands = {"ssh": lambda: run_ssh(folder, inventory), "transport": lambda: run_transport(folder, path)}
+    if own:
+        commands["paramiko"] = lambda: run_paramiko(folder, len(inventory.hosts))
+    if before and not empty:
+        commands["before"] = lambda: run_clusterctl(before, path, words)
     if not empty:
-        commands["clusterctl"] = lambda: run_clusterctl(path, words)
+        program = Path(sys.executable).with_name("clusterctl")
+        commands["clusterctl"] = lambda: run_clusterctl(program, path, words)
     if beside:
         commands |= peers.commands(beside, folder, inventory)
     return commands
@@ -267,8 +311,9 @@ def table(results: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
 def verdicts(results: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
     """The goals, and whether they are reached."""
     for count, measured in results.items():
-        ratio = statistics.median(measured["clusterctl"].seconds) / statistics.median(measured["ssh"].seconds)
-        yield _verdict(f"clusterctl : ssh at {count} hosts", ratio, RATIO, "times")
+        base, goal = ("paramiko", PARAMIKO_RATIO) if count <= FEW else ("ssh", SSH_RATIO)
+        ratio = statistics.median(measured["clusterctl"].seconds) / statistics.median(measured[base].seconds)
+        yield _verdict(f"clusterctl : {base} at {count} hosts", ratio, goal, "times")
     few, many = min(results), max(results)
     if few != many:
         more = results[many]["clusterctl"].cpu - results[few]["clusterctl"].cpu
@@ -290,6 +335,7 @@ def main() -> None:
     parser.add_argument("--peer-rounds", type=int, default=1)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--inventory", type=Path)
+    parser.add_argument("--before", type=Path)
     asked = parser.parse_args()
     # Whoever is terminated ends its servers as well.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -302,7 +348,8 @@ def main() -> None:
             if path is None:
                 stack.enter_context(servers(folder, count))
                 path, words = write_inventory(folder, count), PREPARED
-            commands = commands_for(folder, path, words, empty=asked.empty, beside=beside)
+            own, before = asked.inventory is None, asked.before
+            commands = commands_for(folder, path, words, own=own, empty=asked.empty, before=before, beside=beside)
             results[count] = measure(commands, asked.rounds, asked.peer_rounds)
     print(f"{shlex.join(sys.argv)}: {os.cpu_count()} processors; seconds")
     print(*table(results), *(() if asked.empty or asked.inventory else verdicts(results)), sep="\n")

@@ -2,12 +2,15 @@
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from clusterctl.errors import ClusterctlError, ConnectError
 from clusterctl.remote.login import Login
-from clusterctl.remote.session import Session
 from clusterctl.remote.way import Way
 from clusterctl.remote.wire import Passage, Wire, open_socket
+
+if TYPE_CHECKING:
+    from clusterctl.remote.fabric_connection import FabricConnection
 
 
 @dataclass(slots=True)
@@ -15,7 +18,7 @@ class _Door:
     """The session with one bastion, and how often it was tried to open one."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    session: Session | None = None
+    session: "FabricConnection | None" = None
     problem: ClusterctlError | None = None
     tries: int = 0
 
@@ -56,7 +59,7 @@ class Bastions:
             if door.session is not None:
                 door.session.close()
 
-    def _session(self, way: Way) -> Session:
+    def _session(self, way: Way) -> "FabricConnection":
         """The session with the bastion of ``way``. Those who wait while it cannot be opened get the same error."""
         with self._lock:
             door = self._doors.setdefault(way, _Door())
@@ -67,8 +70,12 @@ class Bastions:
             if door.problem is not None and door.tries != tries:
                 raise door.problem
             door.tries += 1
+            from clusterctl.remote.fabric_connection import FabricConnection
+
             try:
-                door.session, door.problem = Session(way, self._login, self.wire(way)), None
+                session = FabricConnection(way, self._login, self.wire)
+                session.open()
+                door.session, door.problem = session, None
             except ClusterctlError as error:
                 door.problem = error
                 raise

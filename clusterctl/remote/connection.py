@@ -2,6 +2,7 @@
 
 import shlex
 import threading
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,15 @@ from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.exchange import Result, converse
 from clusterctl.remote.login import Login
 from clusterctl.remote.root import not_root, prefix, without_warning
-from clusterctl.remote.session import Session
+from clusterctl.remote.way import Way
+from clusterctl.remote.wire import Passage, Wire
 from clusterctl.render import Script
 
 if TYPE_CHECKING:
+    from fabric import Config
     from paramiko import Channel, Transport
+
+    from clusterctl.remote.fabric_connection import FabricConnection
 
 # The script's lock is held: said on standard error, where the script's own commands, which may exit alike, say nothing.
 _BUSY = 75
@@ -44,13 +49,25 @@ class Connection:
         self._login = login
         self._bastions = bastions
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._session: FabricConnection | None = None
 
     @property
     def alive(self) -> bool:
         """Whether there is a connection that, as far as we know, works."""
         session = self._session
         return session is not None and session.alive
+
+    def fabric(self, config: "Config | None" = None) -> "FabricConnection":
+        """Another connection to the host, for whoever wants Fabric's verbs; it is theirs to close.
+
+        ``config`` are their own settings of Fabric.
+        """
+        return self._fabric(self._bastions.wire, config)
+
+    def _fabric(self, connect: Callable[[Way], Wire | Passage], config: "Config | None" = None) -> "FabricConnection":
+        from clusterctl.remote.fabric_connection import FabricConnection
+
+        return FabricConnection(self.way, self._login, connect, config)
 
     def open(self) -> None:
         """Connect and log in, unless that is so already. Raises ConnectError, or InputError for known_hosts."""
@@ -253,8 +270,12 @@ class Connection:
                 if self._session is not None:
                     self._session.close()
                     self._session = None
-                self._session = Session(self.way, self._login, self._bastions.wire(self.way))
-            return self._session.transport
+                wire = self._bastions.wire(self.way)
+                session = self._fabric(lambda _: wire)  # The host greets while Fabric is imported.
+                session.open()
+                self._session = session
+            transport: Transport = self._session.transport
+            return transport
 
 
 def _tail(text: str) -> str:

@@ -39,7 +39,7 @@ class Fleet:
         begun = {host.name: begin(partial(self._open, host), f"connect {host.name}") for host in first}
         self._begun |= begun
         # All these threads need it next. Their import would compete with those that the caller has in the meantime.
-        import paramiko  # noqa: F401
+        from clusterctl.remote import fabric_connection  # noqa: F401
 
         return begun
 

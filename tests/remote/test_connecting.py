@@ -397,7 +397,7 @@ def test_a_port_that_does_not_speak_ssh_is_told(
     """Another service listens there, or something is between us and the host."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setattr(handshake, "TIMEOUT", 1)
-    monkeypatch.setattr("clusterctl.remote.session.TIMEOUT", 1)
+    monkeypatch.setattr("clusterctl.remote.fabric_connection.TIMEOUT", 1)
     greeting, text = GREETINGS[case]
     fleet = somewhere("127.0.0.1", serve(greeting), keys / "login", tmp_path / "known")
     before = threading.active_count()  # With the thread that serves.

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -203,15 +204,29 @@ def test_importing_the_package_imports_no_ssh_library() -> None:
     assert imported("clusterctl.remote.fleet, clusterctl.remote.tunnel, clusterctl.remote.probe") == "[]\n"
 
 
-def test_paramiko_comes_without_invoke() -> None:
-    """It takes half as long as the rest of paramiko, and hardly anybody needs it."""
-    assert imported("clusterctl.remote.fleet, paramiko") == "['paramiko', 'cryptography']\n"
+def test_fabric_comes_without_what_nothing_here_needs() -> None:
+    """Its invoke has a YAML of its own, for files of settings."""
+    assert imported("clusterctl.remote.fabric_connection") == "['paramiko', 'invoke.context', 'cryptography']\n"
+
+
+def test_what_waits_is_there_when_it_is_needed(tmp_path: Path) -> None:
+    """Somebody's own fabric.yaml is read."""
+    path = tmp_path / "fabric.yaml"
+    path.write_text("run: {echo: true}\n")
+    code = (
+        f"import clusterctl.remote.fabric_connection, fabric; print(fabric.Config(runtime_path={str(path)!r}).run.echo)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True\n"
 
 
 def imported(modules: str) -> str:
     """Which libraries a process has that imports ``modules``."""
     code = (
         f"import sys, {modules}; "
-        "print([name for name in ('paramiko', 'invoke.context', 'cryptography', 'jinja2') if name in sys.modules])"
+        "wanted = ('paramiko', 'invoke.context', 'invoke.vendor.yaml.loader', 'cryptography', 'jinja2'); "
+        "print([name for name in wanted if name in sys.modules])"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

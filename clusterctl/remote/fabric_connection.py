@@ -1,10 +1,19 @@
-"""A new SSH session: check the host key, log in; and what each failure means.
+"""Fabric's connection to one SSH server, with our socket, our host keys and our login.
 
-What differs from paramiko's defaults, on purpose: host keys are checked, we read configuration files ourselves, the
-socket is ours.
+What differs from Fabric's and paramiko's defaults, on purpose: an unknown host key is refused, the agent and ``~/.ssh``
+are asked as the inventory says, configuration files of Fabric's are read only for whoever brings them, and ``run`` does
+not read the operator's own standard input. (docs/adr/0004-transport.md)
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
+
+# Whole, before Fabric asks for parts of it: another thread may have imported half of it by now.
+from paramiko import SSHConfig, SSHException
+
+# isort: split
+import fabric
 
 from clusterctl.errors import ConnectError, HostKeyError
 from clusterctl.remote.handshake import (
@@ -27,59 +36,86 @@ if TYPE_CHECKING:
 _BANNER_LINES = 5
 
 
-class Session:
-    """One SSH session over ``wire``, the connection to the server of ``way``, which it closes when it fails.
+@cache
+def default_config() -> fabric.Config:
+    """Fabric's settings for all connections, without any file: one object, as nothing changes it."""
+    return fabric.Config(overrides={"run": {"in_stream": False}}, lazy=True, ssh_config=SSHConfig())
 
-    ``transport`` opens channels. Raises ConnectError, or InputError for our files.
+
+class FabricConnection(fabric.Connection):  # type: ignore[misc]  # Fabric has no types.
+    """A connection to the server of ``way``, which opens when it is first used; ``connect`` opens what lies below it.
+
+    All that Fabric's connections can do, this one can. ``open`` raises ConnectError, or InputError for our files.
+    ``config`` are Fabric's settings, such as those of somebody's own fabfile.
     """
 
-    def __init__(self, way: Way, login: Login, wire: Wire | Passage) -> None:
-        from paramiko import SSHClient
+    inline_ssh_env: bool  # Fabric would write it into the settings, which all connections share.
 
-        self._way = way
-        self._login = login
-        self._client = SSHClient()
+    def __init__(
+        self, way: Way, login: Login, connect: Callable[[Way], Wire | Passage], config: fabric.Config | None = None
+    ) -> None:
+        super().__init__(
+            way.address, way.user, way.port, config=config or default_config(), gateway=False, forward_agent=False
+        )
+        # What Fabric does not know has to be set past its settings, which answer to every other name.
+        self._set(original_host=way.name, _way=way, _login=login, _connect=connect)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute of the class as usual; every other name is one of Fabric's settings.
+
+        Fabric does the same, and lists all attributes each time.
+        """
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection, as far as we know, works."""
+        return bool(self.is_connected)
+
+    def open(self) -> None:
+        """Connect, check the host key and log in, unless that is so already."""
+        if self.alive:
+            return
+        wire = self._connect(self._way)
         transports: list[Transport] = []
         try:
             self._log_in(wire, transports)
         except BaseException:
-            self._client.close()  # And its way to the agent.
+            self.client.close()  # And its way to the agent.
             abandon(transports[0] if transports else None, wire)
             raise
-        self.transport: Transport = transports[0]
-        keep_alive(self.transport)
-
-    @property
-    def alive(self) -> bool:
-        """Whether the session, as far as we know, works."""
-        return self.transport.is_active()
+        self._set(transport=transports[0])
+        keep_alive(transports[0])
 
     def close(self) -> None:
-        """End the session."""
-        self._client.close()
+        """End the session, the files of its SFTP and its way to the agent included."""
+        super().close()
+        self.client.close()
 
     def _log_in(self, wire: Wire | Passage, transports: "list[Transport]") -> None:
-        from paramiko import SSHException
-
-        hosts = self._login.known_hosts
-        known = hosts.lookup(self._way.address, self._way.port)
-        key = self._login.key(self._way.key)
-        gate = _Gate(self._way.name, wire.place, hosts, known, transports)
+        way, login = self._way, self._login
+        hosts = login.known_hosts
+        known = hosts.lookup(way.address, way.port)
+        key = login.key(way.key)
+        gate = _Gate(way.name, wire.place, hosts, known, transports)
 
         def make(sock: Wire | Passage, **_: object) -> "Transport":
             transports.append(new_transport(sock, known))
             return transports[0]
 
-        self._client.set_missing_host_key_policy(gate)  # type: ignore[arg-type]  # It has the one method.
+        self.client.set_missing_host_key_policy(gate)
         try:
-            self._client.connect(
-                self._way.address,
-                port=self._way.port,
-                username=self._way.user,
-                sock=wire,  # type: ignore[arg-type]  # It reads and writes like a socket.
-                transport_factory=make,  # type: ignore[arg-type]  # What it is given is the wire.
+            self.client.connect(
+                way.address,
+                port=way.port,
+                username=way.user,
+                sock=wire,
+                transport_factory=make,
                 pkey=key,
-                allow_agent=self._login.agent,
+                allow_agent=login.agent,
                 look_for_keys=False,
                 banner_timeout=TIMEOUT,
                 auth_timeout=LOGIN_TIMEOUT,
@@ -88,7 +124,7 @@ class Session:
         except (SSHException, EOFError, OSError) as error:
             if gate.passed:
                 raise self._rejected(key, error, transports[0].get_banner()) from error
-            raise no_handshake(self._way.name, wire, error) from error
+            raise no_handshake(way.name, wire, error) from error
 
     def _rejected(self, key: "PKey | None", error: Exception, banner: bytes | None) -> ConnectError:
         """The error of a host that does not let us in. Its banner may say why; often it greets everybody."""
@@ -113,6 +149,9 @@ class Session:
             if problem
             else f"check the user (ssh.user), or install the key: ssh-copy-id -i {way.key} -p {way.port} {who}",
         )
+
+
+_OWN = frozenset([*dir(FabricConnection), *FabricConnection.__annotations__])
 
 
 class _Gate:
