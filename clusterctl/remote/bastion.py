@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ClusterctlError, ConnectError
 from clusterctl.remote.login import Login
 from clusterctl.remote.way import Way
-from clusterctl.remote.wire import Passage, Wire, open_socket
+from clusterctl.remote.wire import Passage, Wire, open_command, open_socket
 
 if TYPE_CHECKING:
     from clusterctl.remote.fabric_connection import FabricConnection
@@ -33,6 +33,8 @@ class Bastions:
 
     def wire(self, way: Way) -> Wire | Passage:
         """Connect to the server of ``way``. Raises ConnectError, or InputError for our own files."""
+        if way.command:
+            return open_command(way.command)
         if way.via is None:
             return open_socket(way.name, way.address, way.port)
         from paramiko import ChannelException, SSHException

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ConnectError
 from clusterctl.remote.known_hosts import HostKey, Known, key_order
 from clusterctl.remote.way import Way
-from clusterctl.remote.wire import ASK_EVERY, Passage, Wire
+from clusterctl.remote.wire import ASK_EVERY, Passage, Piped, Wire
 
 if TYPE_CHECKING:
     from paramiko import Transport
@@ -126,6 +126,13 @@ def no_handshake(host: str, wire: Wire | Passage, error: Exception) -> ConnectEr
             f"{host}: what answers at {wire.place} is not an SSH server",
             details=f"it says: {first}",
             resolution=f"correct the port of {host} in the inventory (ssh.port, or port of the host)",
+        )
+    if isinstance(wire, Piped) and not first:
+        return ConnectError(
+            f"{host}: {wire.place} did not lead to an SSH server",
+            details=wire.said or str(cause or "") or text,
+            resolution=f"try it by hand: {wire.place.partition(' ')[2]}; ssh.config of the inventory names the file "
+            "that it comes from",
         )
     if not first and isinstance(cause, TimeoutError):
         return ConnectError(

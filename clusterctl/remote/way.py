@@ -21,7 +21,10 @@ _DEPTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way to one SSH server; ``name`` is what errors call it, ``via`` the bastion before it."""
+    """The way to one SSH server; ``name`` is what errors call it, ``via`` the bastion before it.
+
+    ``command`` is a ProxyCommand, whose standard input and output lead there instead of a connection of ours.
+    """
 
     name: str
     address: str
@@ -29,6 +32,7 @@ class Way:
     user: str
     key: Path
     via: "Way | None" = None
+    command: str = ""
 
     def __str__(self) -> str:
         return f"{self.user}@{self.address}"
@@ -45,14 +49,15 @@ class Ways:
     def __init__(self, ssh: Ssh) -> None:
         self._ssh = ssh
         self._lock = threading.Lock()
-        self._config: SSHConfig | None = None
-        self._read = False
+        self._text: str | None = None
+        self._configs: dict[str, SSHConfig] = {}
 
     def to(self, host: Host) -> Way:
         """The way to ``host``. Raises InputError when OpenSSH's configuration cannot be understood."""
-        ssh, found = self._ssh, self._lookup(host.address)
+        ssh = self._ssh
+        found = self._lookup(host.address, host.user or ssh.user, host.port or ssh.port)
         address = found.get("hostname", host.address)
-        port = host.port or ssh.port or self._port(found, host.address)
+        port = self._port(found, host.address)
         via = self._bastion(ssh.bastion) if ssh.bastion else self._jumps(found, ())
         if via and (via.address, via.port) == (address, port):
             via = via.via  # The bastion itself is one of the hosts.
@@ -60,26 +65,29 @@ class Ways:
             name=host.name,
             address=address,
             port=port,
-            user=host.user or ssh.user or found.get("user", _USER),
+            user=found.get("user", _USER),
             key=ssh.key or _identity(found) or _KEY,
             via=via,
+            command="" if ssh.bastion or via else found.get("proxycommand", ""),
         )
 
     def _bastion(self, bastion: Bastion, via: Way | None = None, seen: Sequence[str] = ()) -> Way:
         """The way to a bastion; ``via`` when something comes before it that its own configuration does not say."""
-        ssh, found = self._ssh, self._lookup(bastion.address)
+        ssh, found = self._ssh, self._lookup(bastion.address, bastion.user, bastion.port)
         if bastion.address in seen:
             raise InputError(
                 f"{ssh.config}: ProxyJump goes in a circle: {' '.join([*seen, bastion.address])}",
                 resolution=f"see what OpenSSH makes of it: ssh -G {bastion.address}",
             )
+        via = via or self._jumps(found, (*seen, bastion.address))
         return Way(
             name=bastion.address,
             address=found.get("hostname", bastion.address),
-            port=bastion.port or self._port(found, bastion.address),
-            user=bastion.user or found.get("user") or ssh.user or _USER,
+            port=self._port(found, bastion.address),
+            user=found.get("user") or ssh.user or _USER,
             key=bastion.key or _identity(found) or ssh.key or _KEY,
-            via=via or self._jumps(found, (*seen, bastion.address)),
+            via=via,
+            command="" if via else found.get("proxycommand", ""),
         )
 
     def _jumps(self, found: Mapping[str, Any], seen: Sequence[str]) -> Way | None:
@@ -101,30 +109,38 @@ class Ways:
             raise InputError(f"{self._ssh.config}: Port {port} of {address} is not a number")
         return int(port)
 
-    def _lookup(self, address: str) -> Mapping[str, Any]:
-        """What OpenSSH's configuration says of ``address``. Raises InputError."""
+    def _lookup(self, address: str, user: str | None, port: int | None) -> Mapping[str, Any]:
+        """What OpenSSH makes of ``address``, and of a user and a port that are given to it. Raises InputError."""
+        given = {"user": user} if user else {}
+        given |= {"port": str(port)} if port else {}
         with self._lock:
-            if not self._read:
-                self._config = _parse(self._ssh.config.expanduser())
-                self._read = True
-            if self._config is None:
-                return {}
+            if self._text is None:
+                self._text = _text(self._ssh.config.expanduser())
+            if not self._text:
+                return given
+            # What comes first counts, and is what a ProxyCommand is told.
+            first = "".join(f"{key} {value}\n" for key, value in given.items())
+            if first not in self._configs:
+                self._configs[first] = _parse(self._ssh.config, first + self._text)
             try:
-                return self._config.lookup(address)
+                return self._configs[first].lookup(address)
             except Exception as error:  # paramiko raises KeyError, ValueError and others for what it does not expect.
                 raise _unreadable(self._ssh.config, error) from error
 
 
-def _parse(path: Path) -> "SSHConfig | None":
-    """OpenSSH's configuration in ``path``; None when there is none."""
-    if not path.is_file():
-        return None
+def _text(path: Path) -> str:
+    """OpenSSH's configuration in ``path`` and what it includes; nothing when there is none."""
+    try:
+        return "\n".join(_lines(path, path.parent, 0)) if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _parse(path: Path, text: str) -> "SSHConfig":
     from paramiko import SSHConfig
 
     try:
-        return SSHConfig.from_text("\n".join(_lines(path, path.parent, 0)))
-    except InputError:
-        raise
+        return SSHConfig.from_text(text)
     except Exception as error:  # As above.
         raise _unreadable(path, error) from error
 

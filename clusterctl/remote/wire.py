@@ -2,10 +2,12 @@
 
 import errno
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from clusterctl.errors import ConnectError
 
@@ -19,6 +21,9 @@ ASK_EVERY = 15
 # paramiko polls: each of its reads returns or times out after this many seconds.
 _POLL = 0.1
 _GREETING = 200
+# Seconds for a ProxyCommand to end, and how much of what it says is told, in bytes.
+_ENDS = 2.0
+_SAID = 2000
 
 
 class _Watched:
@@ -115,6 +120,43 @@ class Wire(_Watched, socket.socket):
     def _acknowledge_quickly(self) -> None:
         with suppress(OSError):  # The connection may be broken; the next read tells.
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+class Piped(Wire):
+    """The standard input and output of a command that leads to a host. It ends with the connection."""
+
+    process: "subprocess.Popen[bytes]"
+    complaints: IO[bytes]
+
+    def close(self) -> None:
+        """Close the connection, and end the command."""
+        super().close()
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ENDS)
+        self.process.kill()
+        self.process.wait()
+        self.complaints.close()
+
+    @property
+    def said(self) -> str:
+        """What the command said on standard error, until the connection is closed."""
+        self.complaints.seek(0)
+        return self.complaints.read(_SAID).decode(errors="replace").strip()
+
+
+def open_command(command: str) -> Piped:
+    """Start a ProxyCommand, as OpenSSH does: by a shell whose place it takes. That it fails is seen later."""
+    ours, theirs = socket.socketpair()
+    wire = Piped(fileno=ours.detach())
+    wire.place = f"ProxyCommand {command}"
+    wire.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it is read when the connection fails.
+    shell = ["/bin/sh", "-c", f"exec {command}"]
+    with theirs:
+        end = theirs.fileno()
+        # Ctrl-C is for us: the command lives as long as the connection.
+        wire.process = subprocess.Popen(shell, stdin=end, stdout=end, stderr=wire.complaints, start_new_session=True)
+    return wire
 
 
 def open_socket(host: str, address: str, port: int) -> Wire:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import ConnectError
-from clusterctl.remote import known_hosts
+from clusterctl.remote import handshake
 from clusterctl.remote.known_hosts import HostKey, KnownHosts
 from clusterctl.remote.way import Way
 from tests.cli.conftest import INVENTORY, Call, FakeMachines, lines
@@ -74,7 +74,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         order.append(way.name)
         return [key(way.address)]
 
-    monkeypatch.setattr(known_hosts, "fetch_host_keys", fetch)
+    monkeypatch.setattr(handshake, "fetch_host_keys", fetch)
     (tmp_path / "inventory.yaml").write_text(INVENTORY + BASTION)
     return order
 
@@ -129,6 +129,6 @@ def test_a_bastion_that_is_one_of_the_machines_is_no_copy(call: Call, monkeypatc
     def shown(way: Way, connect: object) -> list[HostKey]:
         return [key("192.0.2.11" if way.name == "jump.example" else way.address)]
 
-    monkeypatch.setattr(known_hosts, "fetch_host_keys", shown)
+    monkeypatch.setattr(handshake, "fetch_host_keys", shown)
 
     assert call("hosts", "trust", "--yes").exit_code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusterctl.errors import ConnectError
-from clusterctl.remote import known_hosts
+from clusterctl.remote import handshake
 from clusterctl.remote.known_hosts import HostKey, KnownHosts
 from clusterctl.remote.way import Way
 from tests.cli.conftest import Call, lines
@@ -35,7 +35,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Keys:
             raise answer
         return answer
 
-    monkeypatch.setattr(known_hosts, "fetch_host_keys", fetch)
+    monkeypatch.setattr(handshake, "fetch_host_keys", fetch)
     return keys
 
 

@@ -214,7 +214,8 @@ def test_what_waits_is_there_when_it_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "fabric.yaml"
     path.write_text("run: {echo: true}\n")
     code = (
-        f"import clusterctl.remote.fabric_connection, fabric; print(fabric.Config(runtime_path={str(path)!r}).run.echo)"
+        f"import clusterctl.remote.fabric_connection, fabric; config = fabric.Config(runtime_path={str(path)!r}); "
+        "config.load_runtime(); print(config.run.echo)"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
