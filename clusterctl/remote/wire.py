@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
@@ -24,6 +25,7 @@ _GREETING = 200
 # Seconds for a ProxyCommand to end, and how much of what it says is told, in bytes.
 _ENDS = 2.0
 _SAID = 2000
+_CLOSING = threading.Lock()
 
 
 class _Watched:
@@ -127,22 +129,31 @@ class Piped(Wire):
 
     process: "subprocess.Popen[bytes]"
     complaints: IO[bytes]
+    _said = ""
 
     def close(self) -> None:
-        """Close the connection, and end the command."""
+        """Close the connection, and end the command. paramiko closes it as well, in a thread of its own."""
         super().close()
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_ENDS)
         self.process.kill()
         self.process.wait()
-        self.complaints.close()
+        with _CLOSING:
+            self._read()
+            self.complaints.close()
 
     @property
     def said(self) -> str:
-        """What the command said on standard error, until the connection is closed."""
-        self.complaints.seek(0)
-        return self.complaints.read(_SAID).decode(errors="replace").strip()
+        """What the command said on standard error."""
+        with _CLOSING:
+            self._read()
+            return self._said
+
+    def _read(self) -> None:
+        if not self.complaints.closed:
+            self.complaints.seek(0)
+            self._said = self.complaints.read(_SAID).decode(errors="replace").strip()
 
 
 def open_command(command: str) -> Piped:
