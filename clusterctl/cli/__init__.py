@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Keep": {
         "cordon": "Let no pod come to nodes.",
         "uncordon": "Let pods come again to nodes that clusterctl cordoned.",
+        "exec": "Run a command on many hosts at once.",
         "drain": "Let the pods of nodes go elsewhere, one node after the other.",
         "reboot": "Restart hosts, each one drained before and given back afterwards.",
         "os-update": "Upgrade the packages of the operating system, and restart hosts where that is asked for.",

@@ -76,7 +76,7 @@ class Playbook:
         """
         if not words:
             return self
-        only = frozenset(name for word in words for name in _named(word, inventory))
+        only = frozenset(name for word in words for name in named(word, inventory))
         return replace(
             self,
             plays=tuple(replace(play, only=only if play.only is None else play.only & only) for play in self.plays),
@@ -104,7 +104,8 @@ class Playbook:
                     yield play, host, step
 
 
-def _named(word: str, inventory: Inventory) -> tuple[str, ...]:
+def named(word: str, inventory: Inventory) -> tuple[str, ...]:
+    """The hosts that ``word`` names: one, or all of a role. Raises InputError, with what is known."""
     names = [host.name for host in inventory.hosts]
     if word in names:
         return (word,)

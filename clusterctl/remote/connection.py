@@ -11,7 +11,7 @@ from clusterctl.model.inventory import Host
 from clusterctl.model.secret import Secret
 from clusterctl.remote.arrival import Arrival
 from clusterctl.remote.bastion import Bastions
-from clusterctl.remote.exchange import Result, converse
+from clusterctl.remote.exchange import Result, Take, converse
 from clusterctl.remote.login import Login
 from clusterctl.remote.root import not_root, prefix, without_warning
 from clusterctl.remote.way import Way
@@ -29,6 +29,8 @@ _BUSY = 75
 _TAIL = 15
 _AGAIN = "run the same command again: it looks first and goes on from there"
 _CONTENT = "@@ content"
+# Bytes of what a command says first: enough to tell whether it is sudo that speaks.
+_FIRST = 4096
 # Seconds. paramiko wakes us before it marks a broken connection as broken.
 _LAST_WORDS = 0.2
 
@@ -106,6 +108,30 @@ class Connection:
         """
         result = self._read("/bin/bash -s", script.text.encode(), script.name)
         return self.output(script.name, result)
+
+    def execute(self, command: str, *, root: bool, out: Take, err: Take) -> int:
+        """Run a command of the operator's own, as root or as who logs in, and return its exit status.
+
+        What it prints goes to ``out`` and ``err`` in pieces as it comes; they may raise a ClusterctlError, which cuts
+        the command off. Raises OutcomeUnknown when nobody can say how it ended.
+        """
+        first = {"out": b"", "err": b""}
+
+        def keeping(name: str, take: Take) -> Take:
+            def kept(data: bytes) -> object:
+                first[name] = (first[name] + data)[:_FIRST]
+                return take(data)
+
+            return kept
+
+        channel = self._start(f"/bin/sh -c {shlex.quote(command)}") if root else self._channel(command)
+        status = converse(channel, b"", keeping("out", out), keeping("err", err)).status
+        if status is None:
+            raise self._unknown("the command")
+        said = Result(status, *(first[name].decode(errors="replace") for name in ("out", "err")))
+        if root and status and (refused := not_root(self.host.name, self.user, said)):
+            raise refused
+        return status
 
     def put_secret(self, path: str, content: Secret) -> None:
         """Write ``content`` to ``path`` with mode 0600, in a directory that is made with mode 0700.

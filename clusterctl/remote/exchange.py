@@ -28,18 +28,22 @@ class Result:
     stderr: str
 
 
-def converse(channel: "Channel", stdin: bytes, take: Callable[[bytes], object] | None = None) -> Result:
+Take = Callable[[bytes], object]
+
+
+def converse(channel: "Channel", stdin: bytes, take: Take | None = None, take_errors: Take | None = None) -> Result:
     """Send ``stdin`` to the command that runs in ``channel``, and read until it ends.
 
     Whatever breaks on the way, the command has been started: that is a Result without a status, not an error.
-    With ``take``, which may raise a ClusterctlError, standard output goes there in pieces as it comes, and is not kept.
+    With ``take``, which may raise a ClusterctlError, standard output goes there in pieces as it comes, and is not kept;
+    likewise standard error with ``take_errors``.
     """
     from paramiko import SSHException
 
     out, err = bytearray(), bytearray()
     status = -1
     try:
-        _talk(channel, stdin, take or out.extend, err)
+        _talk(channel, stdin, take or out.extend, take_errors or err.extend)
         while not channel.status_event.wait(_NOTICE):
             pass  # The command closed its outputs and goes on. A broken connection sets the event as well.
         status = channel.exit_status
@@ -51,7 +55,7 @@ def converse(channel: "Channel", stdin: bytes, take: Callable[[bytes], object] |
     return Result(None if status < 0 else status, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def _talk(channel: "Channel", stdin: bytes, take: Callable[[bytes], object], err: bytearray) -> None:
+def _talk(channel: "Channel", stdin: bytes, take: Take, take_errors: Take) -> None:
     """Send and read, until both outputs have ended, or the command has.
 
     One loop does both, so that no amount of input or output blocks the other direction. It sleeps until paramiko
@@ -74,7 +78,7 @@ def _talk(channel: "Channel", stdin: bytes, take: Callable[[bytes], object], err
         if channel.recv_ready():
             take(channel.recv(_CHUNK))
         elif channel.recv_stderr_ready():
-            err += channel.recv_stderr(_CHUNK)
+            take_errors(channel.recv_stderr(_CHUNK))
         elif last:
             break
         elif channel.status_event.is_set():

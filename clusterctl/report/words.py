@@ -29,3 +29,8 @@ def without_prefix(text: str, *prefixes: str) -> str:
     for prefix in prefixes:
         text = text.removeprefix(f"{prefix}: ")
     return text
+
+
+def printable(text: str) -> str:
+    """``text`` from somewhere else, in which nothing moves the cursor, colours or rings; tabs stay."""
+    return "".join(each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in text)

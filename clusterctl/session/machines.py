@@ -3,7 +3,7 @@
 What speaks to the API is imported where there is one: most calls begin before there is a cluster.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
@@ -77,6 +77,18 @@ class Machines:
     def machine(self, host: Host) -> Machine:
         """The connection: it can change the host."""
         return self._fleet.connection(host)
+
+    def execute(
+        self,
+        host: Host,
+        command: str,
+        *,
+        root: bool,
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+    ) -> int:
+        """Run a command of the operator's own."""
+        return self._fleet.connection(host).execute(command, root=root, out=out, err=err)
 
     def glance(self, host: Host) -> str:
         """The last line in the log of the host's script."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -255,6 +256,41 @@ class Session:
         with stop_cleanly(runner):
             runner.run()
 
+    def hold(self) -> None:
+        """Connect to the control planes, and take the operator's lock on those that are reached.
+
+        Raises Refused when another operator works, and the errors of all when none is reached.
+        """
+        self.unreached |= self.try_to_connect(self.inventory.control_planes)
+        self.a_control_plane()
+        for host in self._reached_planes():
+            self._locks.take(host)
+
+    def execute(
+        self,
+        hosts: Sequence[Host],
+        command: str,
+        *,
+        root: bool,
+        out: Callable[[Host, bytes], object],
+        err: Callable[[Host, bytes], object],
+    ) -> tuple[dict[str, int], dict[str, ClusterctlError]]:
+        """Run a command on all ``hosts`` at once; the exit statuses, and the errors of those that gave none.
+
+        What it prints goes to ``out`` and ``err``, from several threads. A host that cannot be reached, or that is lost
+        in the middle, holds nobody up.
+        """
+        statuses: dict[str, int] = {}
+
+        def one(host: Host) -> None:
+            self._world.connect(host)
+            take, take_errors = partial(out, host), partial(err, host)
+            statuses[host.name] = self._world.execute(host, command, root=root, out=take, err=take_errors)
+
+        with self.progress("running it on", [host.name for host in hosts]) as progress:
+            errors = _at_once(one, hosts, progress)
+        return statuses, errors
+
     def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> "Checks":
         """Use the cluster, in ``deadline`` seconds, and say what was seen. Raises KubernetesError or ConnectError."""
         with self.progress("verifying the cluster") as progress:
@@ -337,17 +373,23 @@ class Session:
 def _at_once(act: Callable[[Host], object], hosts: Sequence[Host], progress: Progress) -> dict[str, ClusterctlError]:
     """Do ``act`` for all hosts at once; return the errors, in the order of the hosts."""
     errors: dict[str, ClusterctlError] = {}
+    done: list[Host] = []
 
     def one(host: Host) -> None:
         try:
             act(host)
+            done.append(host)
         except ClusterctlError as error:
             errors[host.name] = error
         finally:
             progress.done(host.name)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(_AT_ONCE, len(hosts)))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, min(_AT_ONCE, len(hosts))))
+    try:
         list(pool.map(one, hosts))
+    finally:
+        # After Ctrl-C nobody waits for hosts that are silent.
+        pool.shutdown(wait=len(errors) + len(done) == len(hosts), cancel_futures=True)
     return {host.name: errors[host.name] for host in hosts if host.name in errors}
 
 

@@ -99,6 +99,20 @@ class World(Protocol):
     def machine(self, host: Host) -> Machine:
         """What can change a host."""
 
+    def execute(
+        self,
+        host: Host,
+        command: str,
+        *,
+        root: bool,
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+    ) -> int:
+        """Run a command of the operator's own; what it prints goes to ``out`` and ``err``. Returns its exit status.
+
+        Raises OutcomeUnknown when nobody can say how it ended, and what ``out`` and ``err`` raise.
+        """
+
     def glance(self, host: Host) -> str:
         """The last line that the script in hand on a host has written. Raises ClusterctlError."""
 

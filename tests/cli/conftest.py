@@ -70,6 +70,7 @@ class FakeMachines:
     manifest_problem: ClusterctlError | None = None
     sudo_password: Secret | None = None
     deaf: set[str] = field(default_factory=set)
+    executed: list[tuple[str, str, bool]] = field(default_factory=list)
     services: dict[tuple[str, int], int] = field(default_factory=dict)
     source: tuple[str, ...] = ("1.34.4", "1.35.4", "1.36.3")
 
@@ -94,6 +95,21 @@ class FakeMachines:
     def machine(self, host: Host) -> Machine:
         """The simulated machine."""
         return FakeMachine(self.world, host)
+
+    def execute(
+        self,
+        host: Host,
+        command: str,
+        *,
+        root: bool,
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+    ) -> int:
+        """Says the command, and its words on standard error; ``exit N`` ends with N."""
+        self._reach(host)
+        self.executed.append((host.name, command, root))
+        out(f"{command}\n".encode())
+        return int(command.removeprefix("exit ")) if command.startswith("exit ") else 0
 
     def glance(self, host: Host) -> str:
         """Scripts of the simulation take no time."""
