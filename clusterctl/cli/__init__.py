@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
-from clusterctl import __version__
 from clusterctl.cli.failure import ending, pipe_watched
 from clusterctl.cli.options import inventory_option, sudo_option
+from clusterctl.version import __version__
 
 # Headings, and under each the commands with their one-line summaries; the module has the command's name.
 # A test compares the summaries with those of the commands themselves.

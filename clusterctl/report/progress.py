@@ -81,3 +81,10 @@ class Progress:
             self._stream.flush()
         except (BrokenPipeError, ValueError):
             self._over.set()  # Nobody reads it any more.
+
+
+class Unseen(Progress):
+    """Progress of which nobody is told: for programs, which read events."""
+
+    def _show(self) -> None:
+        return

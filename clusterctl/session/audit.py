@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from clusterctl import __version__
 from clusterctl.errors import ClusterctlError
 from clusterctl.render import Script
 from clusterctl.report.ndjson import Lines
 from clusterctl.session.call import Call, operator
 from clusterctl.session.state import state_folder
 from clusterctl.steps.step import ClusterApi, Machine
+from clusterctl.version import __version__
 
 
 def open_trail(call: Call, cluster: str, playbook: str) -> Lines:

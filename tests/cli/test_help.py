@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from clusterctl import __version__
 from clusterctl.cli import COMMANDS, cli
 from clusterctl.cli.reference import reference
+from clusterctl.version import __version__
 from tests.cli.conftest import Call
 
 HEAVY = ("paramiko", "kubernetes", "pydantic", "jinja2", "rich", "yaml", "cryptography", "platformdirs")

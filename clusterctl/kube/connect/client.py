@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from clusterctl import __version__
 from clusterctl.errors import InputError, KubernetesError, OutcomeUnknown
 from clusterctl.kube.connect.errors import CONNECT_TIMEOUT, HANDSHAKE, ApiError, no_answer, refusal
 from clusterctl.kube.connect.kubeconfig import Access, read_kubeconfig
 from clusterctl.model.secret import Secret
+from clusterctl.version import __version__
 
 Object = dict[str, Any]
 Query = Mapping[str, str | int]
