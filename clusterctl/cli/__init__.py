@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from clusterctl.cli.failure import ending, pipe_watched
 from clusterctl.cli.options import inventory_option, sudo_option
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "run": "Run a playbook, or a plan that was saved.",
         "render": "Print what a step would run and write on a host.",
         "steps": "List every step, what it makes true, and what its check looks at.",
+        "completion": "Print what lets a shell complete commands, hosts, roles, steps, playbooks and labs.",
     },
     "Use": {
         "kubeconfig": "Fetch the administrator's kubeconfig of the cluster.",
@@ -66,6 +68,12 @@ class Root(click.Group):
         command = getattr(import_module(f"clusterctl.cli.{name}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker.
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands for a shell that completes, without importing any."""
+        found = [(name, summary) for commands in COMMANDS.values() for name, summary in commands.items()]
+        items = [CompletionItem(name, help=summary) for name, summary in found if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing any."""

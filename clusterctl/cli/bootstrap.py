@@ -17,7 +17,7 @@ from clusterctl.cli.options import (
 )
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl -i prod.yaml bootstrap")
 @inventory_option
 @sudo_option
 @limit_option

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.completing import HOSTS
 from clusterctl.cli.options import drain_options
 from clusterctl.cli.rolling import roll, rolling_options
 
 
-@click.command()
-@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.command(epilog="Example: clusterctl drain w3 --delete-emptydir-data")
+@click.argument("hosts", nargs=-1, required=True, type=HOSTS, metavar="HOST...")
 @rolling_options
 @drain_options
 def drain(hosts: tuple[str, ...], *, ignore: tuple[str, ...], log: Path | None, yes: bool, verbose: bool) -> None:

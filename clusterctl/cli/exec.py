@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from clusterctl.cli.ask import confirm
+from clusterctl.cli.completing import HOSTS
 from clusterctl.cli.failure import tell
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, json_option, sudo_option
@@ -32,8 +33,8 @@ class WithCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "-- COMMAND..."]
 
 
-@click.command(cls=WithCommand)
-@click.argument("hosts", nargs=-1, metavar="[HOST|ROLE]...")
+@click.command(cls=WithCommand, epilog="Example: clusterctl exec worker --read-only -- uptime")
+@click.argument("hosts", nargs=-1, type=HOSTS, metavar="[HOST|ROLE]...")
 @inventory_option
 @sudo_option
 @click.option("--as-user", is_flag=True, help="Run it as who logs in; root runs it otherwise.")

@@ -10,7 +10,7 @@ from clusterctl.cli.options import hosts_argument, inventory_option, json_option
 from clusterctl.report.facts import facts_json, facts_text
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl facts cp1 --json")
 @hosts_argument
 @inventory_option
 @sudo_option

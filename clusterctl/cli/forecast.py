@@ -11,7 +11,7 @@ from clusterctl.errors import Refused
 from clusterctl.report.forecast import forecast_json, forecast_text, is_held
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl forecast w1 w2")
 @hosts_argument
 @inventory_option
 @sudo_option

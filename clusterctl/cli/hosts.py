@@ -6,20 +6,21 @@ import click
 
 from clusterctl.actions.trust import looks
 from clusterctl.cli.ask import confirm
-from clusterctl.cli.options import hosts_argument, inventory_option, inventory_path, json_option, this_call
+from clusterctl.cli.context import inventory_path
+from clusterctl.cli.options import hosts_argument, inventory_option, json_option, this_call
 from clusterctl.model.inventory import load_inventory
 from clusterctl.model.words import count
 from clusterctl.report.tables import table
 from clusterctl.report.words import names
 
 
-@click.group()
+@click.group(epilog="Example: clusterctl hosts trust")
 @inventory_option
 def hosts() -> None:
     """Know the hosts by their SSH keys."""
 
 
-@hosts.command()
+@hosts.command(epilog="Example: clusterctl hosts trust")
 @hosts_argument
 @inventory_option
 @click.option("--yes", is_flag=True, help="Trust the keys without asking.")

@@ -4,20 +4,21 @@ import json
 
 import click
 
-from clusterctl.cli.options import inventory_option, inventory_path, json_option
+from clusterctl.cli.context import inventory_path
+from clusterctl.cli.options import inventory_option, json_option
 from clusterctl.model.inventory import load_inventory
 from clusterctl.model.inventory.schema import inventory_schema
 from clusterctl.remote.way import Way, Ways
 from clusterctl.report.tables import table
 
 
-@click.group()
+@click.group(epilog="Example: clusterctl inventory check")
 @inventory_option
 def inventory() -> None:
     """Read the inventory and name every mistake in it."""
 
 
-@inventory.command()
+@inventory.command(epilog="Example: clusterctl inventory schema > inventory.schema.json")
 def schema() -> None:
     """Print the JSON Schema of the inventory, for editors.
 
@@ -27,7 +28,7 @@ def schema() -> None:
     click.echo(json.dumps(inventory_schema(), indent=2))
 
 
-@inventory.command()
+@inventory.command(epilog="Example: clusterctl -i prod.yaml inventory check")
 @inventory_option
 @json_option
 def check(*, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl kubeconfig -o ~/.kube/config")
 @inventory_option
 @sudo_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to FILE.")

@@ -3,31 +3,37 @@
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from clusterctl.cli.completing import LABS, MACHINES
 from clusterctl.cli.options import json_option
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from contextlib import AbstractContextManager
 
-    from clusterctl.lab.progress import Report, Told, Working
-
-name_option = click.option("--name", default="lab", show_default=True, help="The lab.")
-hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+    from clusterctl.lab.progress import Report
 
 
-@click.group()
+name_option = click.option("--name", type=LABS, default="lab", show_default=True, help="The lab.")
+hosts_argument = click.argument("hosts", nargs=-1, required=True, type=MACHINES, metavar="HOST...")
+
+
+def progress() -> "AbstractContextManager[Report]":
+    """What a lab does, on standard error."""
+    from clusterctl.lab.showing import progress
+
+    return progress()
+
+
+@click.group(epilog="Example: clusterctl lab up")
 def lab() -> None:
     """Make throwaway machines on this computer, and clusters to try things on."""
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab up --control-planes 3 --workers 2")
 @name_option
 @click.option("--control-planes", type=int, metavar="N", help="How many control planes; 1 in a new lab.")
 @click.option("--workers", type=int, metavar="N", help="How many workers; 2 in a new lab.")
@@ -62,6 +68,7 @@ def up(
     """
     from clusterctl.lab.making import up as start
     from clusterctl.lab.shape import Shape
+    from clusterctl.lab.showing import progress
     from clusterctl.model.words import count
     from clusterctl.report.words import names
 
@@ -77,7 +84,7 @@ def up(
         click.echo(f"lab {name!r} is up already: {about}; nothing to do")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl -i $(clusterctl lab inventory) plan bootstrap")
 @name_option
 def inventory(name: str) -> None:
     """Print the path of the lab's inventory."""
@@ -86,7 +93,7 @@ def inventory(name: str) -> None:
     click.echo(find(name).inventory)
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab status")
 @name_option
 @json_option
 def status(name: str, *, as_json: bool) -> None:
@@ -130,9 +137,9 @@ def status(name: str, *, as_json: bool) -> None:
         click.echo(f"The lab is left over. Next: clusterctl lab up --name {name}, or lab down --name {name}")
 
 
-@lab.command(context_settings={"ignore_unknown_options": True})
+@lab.command(context_settings={"ignore_unknown_options": True}, epilog="Example: clusterctl lab ssh w1 uptime")
 @name_option
-@click.argument("host")
+@click.argument("host", type=MACHINES)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def ssh(name: str, host: str, command: tuple[str, ...]) -> None:
     """Log in to a machine, or run a command there."""
@@ -148,9 +155,9 @@ def ssh(name: str, host: str, command: tuple[str, ...]) -> None:
     os.execvp(words[0], words)  # noqa: S606 - a list, and its own exit code is the answer.
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab reboot w1")
 @name_option
-@click.argument("host")
+@click.argument("host", type=MACHINES)
 def reboot(name: str, host: str) -> None:
     """Reboot a machine, and wait until it answers SSH again."""
     from clusterctl.lab.lab import find
@@ -161,7 +168,7 @@ def reboot(name: str, host: str) -> None:
     click.echo(f"{host} is back")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab kill cp2")
 @name_option
 @hosts_argument
 def kill(name: str, hosts: tuple[str, ...]) -> None:
@@ -174,7 +181,7 @@ def kill(name: str, hosts: tuple[str, ...]) -> None:
     _said(find(name).kill(*hosts), hosts, "has no power now", "was off already")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab stop w1")
 @name_option
 @hosts_argument
 def stop(name: str, hosts: tuple[str, ...]) -> None:
@@ -186,7 +193,7 @@ def stop(name: str, hosts: tuple[str, ...]) -> None:
     _said(stopped, hosts, "is off", "was off already")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab start w1")
 @name_option
 @hosts_argument
 def start(name: str, hosts: tuple[str, ...]) -> None:
@@ -198,9 +205,9 @@ def start(name: str, hosts: tuple[str, ...]) -> None:
     _said(started, hosts, "is up", "was up already")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab partition cp1 cp2")
 @name_option
-@click.argument("host")
+@click.argument("host", type=MACHINES)
 @click.option("--from", "others", multiple=True, metavar="HOST", help="Only from this one; may be repeated.")
 def partition(name: str, host: str, others: tuple[str, ...]) -> None:
     """Cut a machine off from everything, this computer included, or from some other machines.
@@ -215,9 +222,9 @@ def partition(name: str, host: str, others: tuple[str, ...]) -> None:
     click.echo(f"Next: clusterctl lab heal --name {name}")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab heal cp1")
 @name_option
-@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.argument("hosts", nargs=-1, type=MACHINES, metavar="[HOST]...")
 def heal(name: str, hosts: tuple[str, ...]) -> None:
     """Take back what `lab partition` did to machines, or to all."""
     from clusterctl.lab.lab import find
@@ -232,9 +239,9 @@ def _said(changed: tuple[str, ...], hosts: tuple[str, ...], did: str, was: str) 
         click.echo(f"{host} {did if host in changed else f'{was}; nothing to do'}")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab logs w1")
 @name_option
-@click.argument("host")
+@click.argument("host", type=MACHINES)
 def logs(name: str, host: str) -> None:
     """Print what the console of a machine, and the process that looks after it, said."""
     from clusterctl.lab.lab import find
@@ -242,7 +249,7 @@ def logs(name: str, host: str) -> None:
     click.echo(find(name).logs(host), nl=False)
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab down --name demo")
 @name_option
 @click.option("--all", "every", is_flag=True, help="All labs of this user.")
 def down(name: str, *, every: bool) -> None:
@@ -261,7 +268,7 @@ def down(name: str, *, every: bool) -> None:
         click.echo("there is no lab; nothing to do")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab prune")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(*, yes: bool) -> None:
     """Remove labs that died, and what the cache keeps of recipes that have changed since.
@@ -289,7 +296,7 @@ def prune(*, yes: bool) -> None:
     click.echo(f"removed {count(len(found), 'thing')}, {size}")
 
 
-@lab.command()
+@lab.command(epilog="Example: clusterctl lab build --kubernetes 1.36.3")
 @click.option("--kubernetes", multiple=True, metavar="VERSION", help="A version to build; may be repeated.")
 @click.option("--with", "extras", multiple=True, metavar="NAME", help="An image besides: metrics-server.")
 def build(kubernetes: tuple[str, ...], extras: tuple[str, ...]) -> None:
@@ -305,76 +312,3 @@ def build(kubernetes: tuple[str, ...], extras: tuple[str, ...]) -> None:
         anything = build_modules(versions, report, extras)
     known = ", ".join([*versions, *extras])
     click.echo(f"built for Kubernetes {known}" if anything else f"Kubernetes {known} is built already")
-
-
-# --- Progress ------------------------------------------------------------------------------------------------
-
-
-class _Now:
-    """The live line: what happens, for how long, what remains, and how long that may take."""
-
-    def __init__(self) -> None:
-        self.working: Working | None = None
-        self.since = time.monotonic()
-
-    def change(self, working: "Working") -> None:
-        if self.working is None or self.working.what != working.what:
-            self.since = time.monotonic()
-        self.working = working
-
-    def line(self) -> str:
-        if self.working is None:
-            return ""
-        parts = [f"{self.working.what} ({time.monotonic() - self.since:.0f} s)"]
-        if self.working.remaining:
-            parts.append(self.working.remaining)
-        if self.working.expected:
-            parts.append(f"about {self.working.expected:.0f} s expected")
-        return "; ".join(parts)
-
-    def __rich__(self) -> "Text":
-        from rich.text import Text
-
-        return Text(self.line(), style="dim")
-
-
-@contextmanager
-def progress() -> Iterator["Report"]:
-    """Show what a lab does on standard error: a live line on a terminal, else plain lines now and then."""
-    from clusterctl.lab.progress import Told
-
-    now = _Now()
-    if not sys.stderr.isatty():
-        yield _plain(now)
-        return
-
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(now, console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-
-        def report(event: "Working | Told") -> None:
-            if isinstance(event, Told):
-                live.console.print(event.text, markup=False, highlight=False)
-            else:
-                now.change(event)
-
-        yield report
-
-
-def _plain(now: _Now, every: float = 10) -> "Report":
-    from clusterctl.lab.progress import Told
-
-    last = ("", 0.0)
-
-    def report(event: "Working | Told") -> None:
-        nonlocal last
-        if isinstance(event, Told):
-            click.echo(event.text, err=True)
-            return
-        now.change(event)
-        if event.what != last[0] or time.monotonic() - last[1] > every:
-            last = (event.what, time.monotonic())
-            click.echo(now.line(), err=True)
-
-    return report

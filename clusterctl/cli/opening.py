@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from clusterctl.cli.ask import password
-from clusterctl.cli.options import asks_sudo_password, drain_changes, inventory_path, this_call
+from clusterctl.cli.context import inventory_path
+from clusterctl.cli.options import asks_sudo_password, drain_changes, this_call
 from clusterctl.session import opening
 
 if TYPE_CHECKING:

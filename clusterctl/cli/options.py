@@ -1,6 +1,5 @@
 """Options and arguments that several commands share."""
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -9,20 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clusterctl.cli.completing import HOSTS, STEPS
+from clusterctl.cli.context import given_inventory, remember_inventory
 from clusterctl.errors import InputError
 
 if TYPE_CHECKING:
     from clusterctl.session.call import Call
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_KEY = "clusterctl.inventory"
 _SUDO = "clusterctl.ask_sudo_password"
 _DRAIN = "clusterctl.drain"
-
-
-def _remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.meta[_KEY] = value
 
 
 inventory_option = click.option(
@@ -31,7 +26,7 @@ inventory_option = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     expose_value=False,
-    callback=_remember,
+    callback=remember_inventory,
     help="The inventory; without it $CLUSTERCTL_INVENTORY, or inventory.yaml in the current directory.",
 )
 
@@ -57,6 +52,7 @@ def _words(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 
 limit_option = click.option(
     "--limit",
+    type=HOSTS,
     multiple=True,
     metavar="HOST[,HOST|ROLE]",
     callback=_words,
@@ -70,6 +66,7 @@ log_option = click.option(
 )
 ignore_option = click.option(
     "--ignore",
+    type=STEPS,
     multiple=True,
     metavar="NAME",
     help="Go on although this finding blocks, such as preflight/etcd-disk; the plan still shows it. May be repeated.",
@@ -166,13 +163,7 @@ def drain_words() -> list[str]:
 
 def hosts_argument(command: _Command) -> _Command:
     """Let a command take names of hosts; none means all."""
-    return click.argument("hosts", nargs=-1, metavar="[HOST]...")(command)
-
-
-def inventory_path() -> Path:
-    """The inventory that this call is about; an option nearer to the verb wins."""
-    given: Path | None = click.get_current_context().meta.get(_KEY)
-    return given or Path(os.environ.get("CLUSTERCTL_INVENTORY") or "inventory.yaml")
+    return click.argument("hosts", nargs=-1, type=HOSTS, metavar="[HOST]...")(command)
 
 
 def asks_sudo_password() -> bool:
@@ -184,7 +175,7 @@ def this_call() -> "Call":
     """What this call was, for commands to paste and for the records."""
     from clusterctl.session.call import Call
 
-    given: Path | None = click.get_current_context().meta.get(_KEY)
+    given = given_inventory()
     options = ["-i", shlex.quote(str(given))] if given else []
     options += ["-K"] if asks_sudo_password() else []
     return Call(shlex.join(["clusterctl", *sys.argv[1:]]), tuple(options), tuple(drain_words()))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.completing import HOSTS
 from clusterctl.cli.options import batch_option, drain_options, probe_option
 from clusterctl.cli.rolling import roll, rolling_options
 
 
-@click.command("os-update")
-@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.command("os-update", epilog="Example: clusterctl os-update worker --batch 25%")
+@click.argument("hosts", nargs=-1, type=HOSTS, metavar="[HOST]...")
 @rolling_options
 @batch_option
 @drain_options

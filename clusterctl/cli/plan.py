@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.completing import PLAYBOOKS
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     diff_option,
@@ -24,8 +25,8 @@ from clusterctl.errors import InputError, Refused, raise_all
 _UPGRADE = "upgrade"
 
 
-@click.command()
-@click.argument("playbook")
+@click.command(epilog="Example: clusterctl plan bootstrap --diff")
+@click.argument("playbook", type=PLAYBOOKS)
 @inventory_option
 @sudo_option
 @to_option

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from clusterctl.cli.completing import HOSTS
 from clusterctl.cli.options import batch_option, drain_options, probe_option
 from clusterctl.cli.rolling import roll, rolling_options
 
 
-@click.command()
-@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.command(epilog="Example: clusterctl reboot w1 w2")
+@click.argument("hosts", nargs=-1, required=True, type=HOSTS, metavar="HOST...")
 @rolling_options
 @batch_option
 @drain_options

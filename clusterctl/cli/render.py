@@ -4,13 +4,14 @@ import click
 
 from clusterctl.actions import render as action
 from clusterctl.actions.playbooks import step as step_called
+from clusterctl.cli.completing import HOST, STEPS
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, sudo_option
 
 
-@click.command()
-@click.argument("step")
-@click.option("--host", "host_name", metavar="HOST", required=True, help="The host to render for.")
+@click.command(epilog="Example: clusterctl render os/sysctl --host w1")
+@click.argument("step", type=STEPS)
+@click.option("--host", "host_name", type=HOST, metavar="HOST", required=True, help="The host to render for.")
 @inventory_option
 @sudo_option
 def render(step: str, *, host_name: str) -> None:

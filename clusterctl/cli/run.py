@@ -6,12 +6,13 @@ import click
 
 from clusterctl.actions import run as action
 from clusterctl.actions.running import Wishes
+from clusterctl.cli.completing import PLAYBOOKS
+from clusterctl.cli.context import inventory_path
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     diff_option,
     ignore_option,
     inventory_option,
-    inventory_path,
     limit_option,
     log_option,
     probe_option,
@@ -22,8 +23,8 @@ from clusterctl.cli.options import (
 from clusterctl.cli.terminal import Terminal
 
 
-@click.command()
-@click.argument("playbook")
+@click.command(epilog="Example: clusterctl run ./my-playbook.yaml --limit worker")
+@click.argument("playbook", type=PLAYBOOKS)
 @inventory_option
 @sudo_option
 @limit_option

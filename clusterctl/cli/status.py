@@ -9,7 +9,7 @@ from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, json_option, sudo_option
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl status --json")
 @inventory_option
 @sudo_option
 @json_option

@@ -9,7 +9,7 @@ from clusterctl.report.steps import steps_json, steps_markdown, steps_text
 from clusterctl.steps.catalogue import CATALOGUE
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl steps")
 @click.option("--markdown", is_flag=True, help="Write the page docs/steps.md.")
 @json_option
 def steps(*, markdown: bool, as_json: bool) -> None:

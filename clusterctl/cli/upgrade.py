@@ -6,6 +6,7 @@ import click
 
 from clusterctl.actions import upgrade as action
 from clusterctl.actions.running import Wishes
+from clusterctl.cli.completing import HOST
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import (
     batch_option,
@@ -27,7 +28,7 @@ from clusterctl.cli.options import (
 from clusterctl.cli.terminal import Terminal
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl upgrade --to 1.36 --canary w1 --pause")
 @inventory_option
 @sudo_option
 @to_option
@@ -35,7 +36,7 @@ from clusterctl.cli.terminal import Terminal
 @workers_option
 @strategy_option
 @batch_option
-@click.option("--canary", metavar="HOST", help="The worker that goes first, alone.")
+@click.option("--canary", type=HOST, metavar="HOST", help="The worker that goes first, alone.")
 @click.option("--pause", is_flag=True, help="Ask again when the canary is through.")
 @click.option("--max-failures", type=click.IntRange(min=0), default=0, metavar="N", help="Workers that may fail; 0.")
 @limit_option

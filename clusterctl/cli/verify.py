@@ -13,7 +13,7 @@ from clusterctl.cli.options import inventory_option, json_option, sudo_option
 from clusterctl.report.checks import checks_json, checks_text
 
 
-@click.command()
+@click.command(epilog="Example: clusterctl verify --quick")
 @inventory_option
 @sudo_option
 @click.option("--image", default=IMAGE, show_default=True, help="For the pods; with a shell, nginx, and curl or wget.")
