@@ -44,7 +44,7 @@ import peers
 
 from clusterctl import render
 from clusterctl.model.inventory import Inventory, load_inventory
-from clusterctl.remote.root import prefix
+from clusterctl.remote.sudo import prefix
 from clusterctl.remote.way import Ways
 from clusterctl.rules.probed import probe_values
 

@@ -13,7 +13,7 @@ from clusterctl.remote.arrival import Arrival
 from clusterctl.remote.bastion import Bastions
 from clusterctl.remote.exchange import Result, Take, converse
 from clusterctl.remote.login import Login
-from clusterctl.remote.root import not_root, prefix, without_warning
+from clusterctl.remote.sudo import not_root, prefix, without_warning
 from clusterctl.remote.way import Way
 from clusterctl.remote.wire import Passage, Wire
 from clusterctl.render import Script

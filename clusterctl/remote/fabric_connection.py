@@ -15,7 +15,7 @@ from paramiko import SSHConfig, SSHException
 # isort: split
 import fabric
 
-from clusterctl.errors import ConnectError, HostKeyError
+from clusterctl.errors import ConnectError
 from clusterctl.remote.handshake import (
     LOGIN_TIMEOUT,
     TIMEOUT,
@@ -25,7 +25,7 @@ from clusterctl.remote.handshake import (
     new_transport,
     no_handshake,
 )
-from clusterctl.remote.known_hosts import HostKey, Known, KnownHosts
+from clusterctl.remote.known_hosts import Gate
 from clusterctl.remote.login import Login
 from clusterctl.remote.way import Way
 from clusterctl.remote.wire import Passage, Wire
@@ -100,7 +100,7 @@ class FabricConnection(fabric.Connection):  # type: ignore[misc]  # Fabric has n
         hosts = login.known_hosts
         known = hosts.lookup(way.address, way.port)
         key = login.key(way.key)
-        gate = _Gate(way.name, wire.place, hosts, known, transports)
+        gate = Gate(way.name, wire.place, hosts, known, lambda: host_key(transports[0]))
 
         def make(sock: Wire | Passage, **_: object) -> "Transport":
             transports.append(new_transport(sock, known))
@@ -152,51 +152,3 @@ class FabricConnection(fabric.Connection):  # type: ignore[misc]  # Fabric has n
 
 
 _OWN = frozenset([*dir(FabricConnection), *FabricConnection.__annotations__])
-
-
-class _Gate:
-    """Lets in a server whose key we know. paramiko asks it about every key, since we give it no known hosts."""
-
-    def __init__(self, host: str, place: str, hosts: KnownHosts, known: Known, transports: "list[Transport]") -> None:
-        self.passed = False
-        self._host = host
-        self._place = place
-        self._hosts = hosts
-        self._known = known
-        self._transports = transports
-
-    def missing_host_key(self, *_: object) -> None:
-        """Raise HostKeyError unless the key that the server has proved to hold is one that we know."""
-        key = host_key(self._transports[0])
-        match self._known.judge(key):
-            case "known":
-                self.passed = True
-            case "unknown":
-                raise self._unknown(key)
-            case "revoked":
-                raise self._revoked(key)
-            case "changed":
-                raise self._changed(key)
-
-    def _unknown(self, key: HostKey) -> HostKeyError:
-        return HostKeyError(
-            f"{self._host}: the host key of {self._place} is not known",
-            details="\n".join([f"it shows {key}", *self._hosts.problems]),
-            resolution=f"clusterctl hosts trust {self._host}",
-        )
-
-    def _revoked(self, key: HostKey) -> HostKeyError:
-        return HostKeyError(
-            f"{self._host}: {self._place} shows a host key that is revoked: somebody may be intercepting",
-            details=f"it shows {key}, which {self._hosts.path} marks as @revoked",
-            resolution=f"do not connect; find out on the console of {self._host} who holds that key",
-        )
-
-    def _changed(self, key: HostKey) -> HostKeyError:
-        return HostKeyError(
-            f"{self._host}: THE HOST KEY OF {self._place} HAS CHANGED: the host was installed again, or somebody is "
-            "intercepting the connection",
-            details="\n".join([f"it shows {key}", *(f"{self._hosts.path} has {other}" for other in self._known.keys)]),
-            resolution=f"compare on the console of {self._host}: for f in /etc/ssh/ssh_host_*_key.pub; do "
-            f"ssh-keygen -lf $f; done; only if it is the same key: clusterctl hosts trust --replace {self._host}",
-        )

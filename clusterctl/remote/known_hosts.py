@@ -10,13 +10,13 @@ import hmac
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 from typing import Literal
 
-from clusterctl.errors import InputError
+from clusterctl.errors import HostKeyError, InputError
 
 _DEFAULT_PORT = 22
 _HASH_MARK = "|1|"
@@ -249,6 +249,57 @@ def _write(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+class Gate:
+    """Lets in a server whose key we know. paramiko asks it about every key, since we give it no known hosts.
+
+    ``host`` and ``place`` are for errors; ``shown`` gives the key that the server has proved to hold.
+    """
+
+    def __init__(self, host: str, place: str, hosts: KnownHosts, known: Known, shown: Callable[[], HostKey]) -> None:
+        self.passed = False
+        self._host = host
+        self._place = place
+        self._hosts = hosts
+        self._known = known
+        self._shown = shown
+
+    def missing_host_key(self, *_: object) -> None:
+        """Raise HostKeyError unless the key that the server has proved to hold is one that we know."""
+        key = self._shown()
+        match self._known.judge(key):
+            case "known":
+                self.passed = True
+            case "unknown":
+                raise self._unknown(key)
+            case "revoked":
+                raise self._revoked(key)
+            case "changed":
+                raise self._changed(key)
+
+    def _unknown(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: the host key of {self._place} is not known",
+            details="\n".join([f"it shows {key}", *self._hosts.problems]),
+            resolution=f"clusterctl hosts trust {self._host}",
+        )
+
+    def _revoked(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: {self._place} shows a host key that is revoked: somebody may be intercepting",
+            details=f"it shows {key}, which {self._hosts.path} marks as @revoked",
+            resolution=f"do not connect; find out on the console of {self._host} who holds that key",
+        )
+
+    def _changed(self, key: HostKey) -> HostKeyError:
+        return HostKeyError(
+            f"{self._host}: THE HOST KEY OF {self._place} HAS CHANGED: the host was installed again, or somebody is "
+            "intercepting the connection",
+            details="\n".join([f"it shows {key}", *(f"{self._hosts.path} has {other}" for other in self._known.keys)]),
+            resolution=f"compare on the console of {self._host}: for f in /etc/ssh/ssh_host_*_key.pub; do "
+            f"ssh-keygen -lf $f; done; only if it is the same key: clusterctl hosts trust --replace {self._host}",
+        )
 
 
 def key_order(known: Known, usual: Iterable[str]) -> tuple[str, ...]:

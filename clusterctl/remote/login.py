@@ -10,7 +10,7 @@ from clusterctl.errors import ConnectError, InputError
 from clusterctl.model.inventory import Ssh
 from clusterctl.model.secret import Secret
 from clusterctl.remote.known_hosts import KnownHosts
-from clusterctl.remote.root import SudoPassword
+from clusterctl.remote.sudo import SudoPassword
 from clusterctl.remote.way import Ways
 
 if TYPE_CHECKING:

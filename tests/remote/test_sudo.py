@@ -10,10 +10,10 @@ import pytest
 
 from clusterctl.errors import CommandFailed, ConnectError, OutcomeUnknown
 from clusterctl.model.secret import Secret
-from clusterctl.remote import root
+from clusterctl.remote import sudo as module
 from clusterctl.remote.connection import Connection
 from clusterctl.remote.fleet import Fleet
-from clusterctl.remote.root import SudoPassword
+from clusterctl.remote.sudo import SudoPassword
 from clusterctl.render import Script
 from tests.remote.conftest import Sshd, wait_until
 
@@ -227,7 +227,7 @@ def test_a_sudo_that_says_nothing_is_given_up(
     sshd: Sshd, make_fleet: MakeFleet, password: SudoPassword, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its directory may be out of reach."""
-    monkeypatch.setattr(root, "_PATIENCE", 0.3)
+    monkeypatch.setattr(module, "_PATIENCE", 0.3)
     sudo(sshd, "#!/bin/sh\nsleep 20\n")
 
     with pytest.raises(ConnectError, match="neither asked for a password nor began"):

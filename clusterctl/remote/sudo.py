@@ -13,6 +13,7 @@ from clusterctl.remote.exchange import Result
 if TYPE_CHECKING:
     from paramiko import Channel
 
+
 # sudo's messages are recognised in English.
 _ENGLISH = "env LC_ALL=C "
 # What sudo says although it works.
