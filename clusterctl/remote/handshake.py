@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clusterctl.errors import ConnectError
 from clusterctl.remote.known_hosts import HostKey, Known, key_order
 from clusterctl.remote.way import Way
-from clusterctl.remote.wire import ASK_EVERY, Passage, Piped, Wire
+from clusterctl.remote.wire import ASK_EVERY, POLL, Passage, Piped, Wire
 
 if TYPE_CHECKING:
     from paramiko import Transport
@@ -44,6 +44,7 @@ def new_transport(wire: Wire | Passage, known: Known) -> "Transport":
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     transport = Transport(wire)  # type: ignore[arg-type]  # It reads and writes like a socket.
+    wire.settimeout(POLL)
     options = transport.get_security_options()
     options.kex = tuple(name for name in _KEX if name in options.kex)
     options.ciphers = _CIPHERS
