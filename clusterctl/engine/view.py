@@ -1,20 +1,24 @@
 """The observed state as the engine holds it: read once, read again when it may have changed."""
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from clusterctl.errors import ClusterctlError, KubernetesError, Refused, SeveralErrors
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory
 from clusterctl.model.places import ADMIN_CONF
-from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.situation import Situation
-from clusterctl.model.survey import Survey
-from clusterctl.rules.forecast import moving
+
+if TYPE_CHECKING:
+    from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
+    from clusterctl.model.survey import Survey
+
 
 _BUSY_DEADLINE = 1800.0
 
@@ -162,6 +166,8 @@ class View:
 
         Raises KubernetesError or ConnectError.
         """
+        from clusterctl.rules.forecast import moving  # Only for what drains.
+
         oldest = self._clock.now() - max_age
         with self._ahead_lock:
             at = self._clock.now()

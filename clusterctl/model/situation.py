@@ -1,13 +1,18 @@
 """What a check may look at: the desired state and the observed one, both frozen."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from clusterctl.model.facts import ClusterFacts, HostFacts, NodeFacts
 from clusterctl.model.inventory import Cluster, Host, Inventory
 from clusterctl.model.places import ADMIN_CONF
-from clusterctl.model.pods import Pods
-from clusterctl.model.survey import Survey
+
+if TYPE_CHECKING:
+    from clusterctl.model.pods import Pods
+    from clusterctl.model.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,9 @@ def open_socket(host: str, address: str, port: int) -> Wire:
     ``host`` is the name in errors. Raises ConnectError saying what is wrong and where to look.
     """
     try:
-        targets = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        # As bytes a name that needs no coding is not looked at by one, whose tables would have to be loaded.
+        name = address.encode() if address.isascii() else address
+        targets = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise ConnectError(
             f"{host}: the name {address} cannot be resolved",

@@ -1,8 +1,8 @@
 """The operator's lock: held on every control plane that is reached, as long as the session lasts."""
 
+import os
 import threading
 from contextlib import suppress
-from uuid import uuid4
 
 from clusterctl.errors import ConnectError
 from clusterctl.model.inventory import Host
@@ -20,7 +20,7 @@ class Locks:
     def __init__(self, world: World, call: Call) -> None:
         self._world = world
         self._call = call
-        self._run = uuid4().hex
+        self._run = os.urandom(16).hex()
         self._holds: dict[str, tuple[Host, Hold]] = {}
         self._lock = threading.Lock()
 

@@ -3,6 +3,8 @@
 What speaks to the API is imported where there is one: most calls begin before there is a cluster.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -14,7 +16,6 @@ from clusterctl.model.facts import HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
 from clusterctl.model.places import ADMIN_CONF
 from clusterctl.model.secret import Secret
-from clusterctl.model.survey import Survey
 from clusterctl.remote import probe
 from clusterctl.remote.ahead import begin
 from clusterctl.remote.connection import Connection
@@ -29,6 +30,7 @@ from clusterctl.session.tunnelled import TunnelledApi
 from clusterctl.steps.step import Machine
 
 if TYPE_CHECKING:
+    from clusterctl.model.survey import Survey
     from clusterctl.session.world import Api
 
 
@@ -134,7 +136,7 @@ class Machines:
         """Read a manifest, from a file or the internet."""
         return self._downloads.fetch(source)
 
-    def connect_api(self, host: Host, admin_conf: Secret) -> "Api":
+    def connect_api(self, host: Host, admin_conf: Secret) -> Api:
         """Open a tunnel through ``host``, and a client that speaks through it."""
         from clusterctl.kube.connect.client import Kube
 

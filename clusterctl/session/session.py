@@ -3,6 +3,8 @@
 What touches the outside is behind ``World``.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +21,10 @@ from clusterctl.engine.view import Clock, SystemClock, View
 from clusterctl.errors import ClusterctlError, InputError, raise_all
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Role, Source, with_roles
-from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret, redact
 from clusterctl.model.situation import Situation, find_node
-from clusterctl.model.survey import Survey
 from clusterctl.model.verdict import Blocked, Needed
 from clusterctl.report.progress import Progress
-from clusterctl.rules.forecast import Forecast, forecast
 from clusterctl.session.call import Call, operator
 from clusterctl.session.link import Link
 from clusterctl.session.locks import Locks
@@ -36,8 +35,11 @@ from clusterctl.steps.step import Step, Tools
 if TYPE_CHECKING:
     from clusterctl.engine.contract import Contract
     from clusterctl.engine.events import Publish
+    from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
+    from clusterctl.model.survey import Survey
     from clusterctl.report.checks import Checks
     from clusterctl.report.ndjson import Lines
+    from clusterctl.rules.forecast import Forecast
 
 
 _AT_ONCE = 64
@@ -221,9 +223,7 @@ class Session:
     def _reached_planes(self) -> list[Host]:
         return [host for host in self.inventory.control_planes if host.name not in self.unreached]
 
-    def run(
-        self, playbook: Playbook, publish: "Publish", trail: "Lines", *, contract: "Contract | None" = None
-    ) -> None:
+    def run(self, playbook: Playbook, publish: Publish, trail: Lines, *, contract: Contract | None = None) -> None:
         """Run ``playbook``; every event goes to ``publish``, every action to ``trail``. Raises as Runner does.
 
         With a ``contract`` no step acts but as it says. ``began`` says from now on that something may have changed.
@@ -291,7 +291,7 @@ class Session:
             errors = _at_once(one, hosts, progress)
         return statuses, errors
 
-    def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> "Checks":
+    def verify(self, *, image: str, deadline: float, keep: bool, quick: bool) -> Checks:
         """Use the cluster, in ``deadline`` seconds, and say what was seen. Raises KubernetesError or ConnectError."""
         with self.progress("verifying the cluster") as progress:
             return self.api().verify(
@@ -309,6 +309,8 @@ class Session:
 
         Raises InputError for a host without a node, KubernetesError or ConnectError.
         """
+        from clusterctl.rules.forecast import forecast
+
         with self.progress("reading the cluster") as progress:
             cluster, pods = self.look_at_api(), self.look_at_pods()
             nodes = [_node(host, cluster) for host in hosts]

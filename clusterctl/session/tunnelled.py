@@ -1,17 +1,19 @@
 """The real API through a tunnel to a control plane."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from clusterctl.errors import KubernetesError
 from clusterctl.model.facts import ClusterFacts
-from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.remote.tunnel import Tunnel
 from clusterctl.steps.step import ClusterApi
 
 if TYPE_CHECKING:
     from clusterctl.kube.connect.client import Kube
     from clusterctl.kube.verify.verify import VerifyResult
+    from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 
 
 _SERVER_ERROR = 500
@@ -21,7 +23,7 @@ _T = TypeVar("_T")
 class TunnelledApi:
     """The API behind a tunnel; both are closed together."""
 
-    def __init__(self, tunnel: Tunnel, kube: "Kube") -> None:
+    def __init__(self, tunnel: Tunnel, kube: Kube) -> None:
         self._tunnel = tunnel
         self.kube = kube
 
@@ -57,7 +59,7 @@ class TunnelledApi:
 
         return self._read(lambda kube: try_evictions(kube, pods))
 
-    def _read(self, read: Callable[["Kube"], _T]) -> _T:
+    def _read(self, read: Callable[[Kube], _T]) -> _T:
         """Read through the tunnel. One that cannot reach the API server tells why."""
         try:
             return read(self.kube)
@@ -88,7 +90,7 @@ class TunnelledApi:
         quick: bool,
         version: str,
         nodes: Sequence[str],
-    ) -> "VerifyResult":
+    ) -> VerifyResult:
         """Use the cluster, and say what was seen."""
         from clusterctl.kube.verify.verify import verify
 

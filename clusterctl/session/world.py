@@ -1,17 +1,19 @@
 """The outside as a session sees it: machines, the API, tunnels, the lock."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from clusterctl.errors import ClusterctlError
 from clusterctl.model.facts import ClusterFacts, HostFacts
 from clusterctl.model.inventory import Host, Inventory, Source
-from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
 from clusterctl.model.secret import Secret
-from clusterctl.model.survey import Survey
 from clusterctl.steps.step import ClusterApi, Machine
 
 if TYPE_CHECKING:
+    from clusterctl.model.pods import Around, PodFacts, Pods, Refusal
+    from clusterctl.model.survey import Survey
     from clusterctl.report.checks import Checks
 
 
@@ -49,7 +51,7 @@ class Api(Protocol):
         quick: bool,
         version: str,
         nodes: Sequence[str],
-    ) -> "Checks":
+    ) -> Checks:
         """Use the cluster, and say what was seen; ``report`` is told what goes on."""
 
     def close(self) -> None:
