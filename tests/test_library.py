@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_nothing_is_printed(
         clusterctl.forecast(session)
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_in_a_thread_of_its_own(call: Call, machines: FakeMachines) -> None:  # noqa: F811
+    """Signals belong to the program's main thread; a run elsewhere leaves them alone."""
+
+    def act() -> bool:
+        with clusterctl.connect("inventory.yaml") as session:
+            return clusterctl.run(session, TWO_STEPS)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(act).result()
 
 
 def test_errors_are_those_of_the_commands(call: Call, machines: FakeMachines) -> None:  # noqa: F811

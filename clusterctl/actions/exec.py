@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterctl.engine.playbook import named
-from clusterctl.errors import ClusterctlError, CommandFailed
+from clusterctl.errors import ClusterctlError, CommandFailed, InputError
 from clusterctl.model.inventory import Host, Inventory
 from clusterctl.model.secret import redact
 from clusterctl.session.audit import open_trail
@@ -35,11 +35,6 @@ class Ran:
     stderr: str
     error: ClusterctlError | None = None
 
-    @property
-    def exit_code(self) -> int:
-        """The command's own exit status, else that of the error."""
-        return self.error.exit_code if self.error else self.status or 0
-
     def as_json(self) -> dict[str, object]:
         """For programs."""
         values: dict[str, object] = {
@@ -52,8 +47,15 @@ class Ran:
 
 
 def select(inventory: Inventory, words: Sequence[str]) -> tuple[Host, ...]:
-    """The hosts that these names and roles name, none meaning all, in the inventory's order. Raises InputError."""
+    """The hosts that these names and roles name, none meaning all, in the inventory's order.
+
+    Raises InputError for a word that names nothing, and when no host is left.
+    """
     wanted = {name for word in words for name in named(word, inventory)}
+    if words and not wanted:
+        raise InputError(
+            f"no host of the inventory is a {' or a '.join(words)}", resolution="name hosts, or another role"
+        )
     return tuple(host for host in inventory.hosts if host.name in wanted or not words)
 
 

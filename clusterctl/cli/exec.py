@@ -12,7 +12,7 @@ from clusterctl.cli.completing import HOSTS
 from clusterctl.cli.failure import tell
 from clusterctl.cli.opening import open_session
 from clusterctl.cli.options import inventory_option, json_option, sudo_option
-from clusterctl.errors import InputError
+from clusterctl.errors import InputError, SeveralErrors
 
 _COMMAND = "clusterctl.command"
 
@@ -88,9 +88,9 @@ def exec(  # noqa: A001 - a verb is named as it is typed.
     if as_json:
         click.echo(json.dumps([each.as_json() for each in ran], indent=2))
     for each in ran:
-        if each.error:
-            tell(each.error)
-        elif each.status and not as_json:
+        if each.status and not as_json:
             click.echo(f"{each.host}: exit status {each.status}", err=True)
-    worst = [each.exit_code for each in ran if each.error and each.status is None] or [each.exit_code for each in ran]
-    click.get_current_context().exit(max(worst))
+    if errors := [each.error for each in ran if each.error]:
+        tell(SeveralErrors(errors))
+        click.get_current_context().exit(SeveralErrors(errors).exit_code)
+    click.get_current_context().exit(max(each.status or 0 for each in ran))

@@ -80,12 +80,13 @@ def test_the_worst_host_counts(call: Call, machines: FakeMachines) -> None:
     [
         (("exec", "w9", "--read-only", "--", "true"), "no host 'w9'"),
         (("exec", "w1", "--read-only"), "there is no command"),
+        (("exec", "spare", "--read-only", "--", "true"), "no host of the inventory is a spare"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_sent(
     call: Call, machines: FakeMachines, words: tuple[str, ...], said: str
 ) -> None:
-    """An unknown host, and no command."""
+    """An unknown host, a role that nobody has, and no command."""
     result = call(*words)
 
     assert result.exit_code == 2
