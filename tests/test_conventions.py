@@ -323,6 +323,18 @@ def test_there_is_no_dry_run() -> None:
         assert "dry_run" not in path.read_text(), path
 
 
+def test_the_map_names_what_is_there() -> None:
+    """A path in the page of the rooms, or in the guide for changes, is one."""
+    top = ROOT.parent
+    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
+        for name in re.findall(r"`((?:[\w-]+/)+(?:[\w-]+(?:\.\w+)*)?)`", (top / page).read_text()):
+            places = [top / name, ROOT / name, top / "docs" / name, *ROOT.glob(f"*/{name}")]
+            in_steps = name in (*CATALOGUE, "phase/step") or name.rstrip("/") in {
+                step.partition("/")[0] for step in CATALOGUE
+            }
+            assert in_steps or any(place.exists() for place in places), f"{page}: {name}"
+
+
 def test_every_test_says_what_it_tests() -> None:
     """Each test function has a docstring."""
     for path in Path(__file__).parent.rglob("test_*.py"):
