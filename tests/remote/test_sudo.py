@@ -105,6 +105,31 @@ def test_the_output_of_a_script_that_speaks_at_once_arrives_whole(
     assert caught.value.details == "it broke"
 
 
+def executed(connection: Connection, command: str) -> tuple[int, bytes, bytes]:
+    """How a command of the operator's own ended, and what it said."""
+    out, err = bytearray(), bytearray()
+    status = connection.execute(command, root=True, out=out.extend, err=err.extend)
+    return status, bytes(out), bytes(err)
+
+
+def test_a_command_runs_as_root_after_the_password(sshd: Sshd, make_fleet: MakeFleet, password: SudoPassword) -> None:
+    """Its standard input is empty, its exit status its own."""
+    connection = admin(make_fleet(asking(sshd)), password)
+
+    assert executed(connection, "echo one | cat; cat; echo two >&2; exit 7") == (7, b"one\n", b"two\n")
+    assert answers(sshd) == [PASSWORD]
+
+
+def test_a_command_that_sudo_refuses_was_not_run(sshd: Sshd, make_fleet: MakeFleet) -> None:
+    """That is no exit status of the command."""
+    sudo(sshd, "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    connection = make_fleet(sshd).connection(make_fleet(sshd).inventory.hosts[0])
+    connection.user, connection.become = "admin", "env LC_ALL=C sudo -n -- "
+
+    with pytest.raises(ConnectError, match="sudo asks admin for a password"):
+        executed(connection, "echo never")
+
+
 def test_a_sudo_that_asks_nothing_never_gets_the_password(
     sshd: Sshd, make_fleet: MakeFleet, password: SudoPassword, tmp_path: Path
 ) -> None:
