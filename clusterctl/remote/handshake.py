@@ -12,7 +12,6 @@ from clusterctl.remote.wire import ASK_EVERY, POLL, Passage, Piped, Wire
 if TYPE_CHECKING:
     from paramiko import Transport
 
-
 # Seconds. A server that swaps or waits for its name service may be slow to greet and to check a key.
 TIMEOUT = 15
 LOGIN_TIMEOUT = 30
@@ -33,6 +32,16 @@ _KEX = (
 )
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr", "aes192-ctr")
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+
+_KEY_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+)
+# One handshake each; a server has one ECDSA key. Servers penalise clients that connect often without logging in.
+_HANDSHAKES = (_KEY_TYPES[:1], _KEY_TYPES[1:4], _KEY_TYPES[4:])
 
 
 def new_transport(wire: Wire | Passage, known: Known) -> "Transport":
@@ -151,17 +160,6 @@ def no_handshake(host: str, wire: Wire | Passage, error: Exception) -> ConnectEr
         details=str(cause or "") or text,
         resolution=f"the host may be starting, or short of something; on {host}: journalctl -u ssh",
     )
-
-
-_KEY_TYPES = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-)
-# One handshake each; a server has one ECDSA key. Servers penalise clients that connect often without logging in.
-_HANDSHAKES = (_KEY_TYPES[:1], _KEY_TYPES[1:4], _KEY_TYPES[4:])
 
 
 def fetch_host_keys(way: Way, connect: Callable[[Way], Wire | Passage]) -> list[HostKey]:

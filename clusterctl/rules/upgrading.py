@@ -6,6 +6,9 @@ from clusterctl.model.situation import Situation, node_name
 from clusterctl.rules.packages import installed
 from clusterctl.rules.versions import at_least, image_version, minor
 
+# Those of the static pods whose version is the cluster's; etcd has one of its own.
+COMPONENTS = tuple(name for name in STATIC_PODS if name != "etcd")
+
 
 def has_older_kubelet(situation: Situation) -> bool:
     """Whether the node's kubelet is older than the wanted version, so that an upgrade drains it."""
@@ -29,10 +32,6 @@ def begun(situation: Situation) -> bool:
 def kubelet_through(situation: Situation) -> str:
     """What shows that the node's kubelet is at the wanted version, or empty while it is not."""
     return f"its kubelet is {situation.node.kubelet_version}" if situation.node and kubelet_done(situation) else ""
-
-
-# Those of the static pods whose version is the cluster's; etcd has one of its own.
-COMPONENTS = tuple(name for name in STATIC_PODS if name != "etcd")
 
 
 def component_versions(facts: HostFacts) -> tuple[str, ...]:

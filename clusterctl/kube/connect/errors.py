@@ -10,6 +10,19 @@ TEMPORARY = {403, 429, 500, 502, 503, 504}
 HANDSHAKE = "in the TLS handshake"
 
 
+VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete"}
+_NEXT = {
+    401: "the kubeconfig's credentials are not accepted; look at their age with `kubeadm certs check-expiration` "
+    "on a control plane",
+    403: "`kubectl auth can-i --list` shows what these credentials may do; right after a start of the API server, "
+    "run the command again",
+    404: "look at what exists with `kubectl get` or `kubectl api-resources`, then run the command again",
+    409: "somebody else changed it at the same moment; run the command again",
+    429: "the API server is busy or a disruption budget holds; run the command again later",
+    500: "look at the API server's log on a control plane: `crictl logs $(crictl ps -q --name kube-apiserver)`",
+}
+
+
 class ApiError(KubernetesError):
     """A request failed: which one, and what the API server said.
 
@@ -71,9 +84,6 @@ def in_handshake(error: BaseException) -> bool:
     )
 
 
-VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "DELETE": "delete"}
-
-
 def refusal(method: str, path: str, status: int, phrase: str, content: bytes) -> ApiError:
     """The error for an answer other than 2xx. A body that is no Status is quoted as it is."""
     try:
@@ -96,18 +106,6 @@ def refusal(method: str, path: str, status: int, phrase: str, content: bytes) ->
         cause_types=tuple(name for _, name in causes),
         retry_after=retry_after,
     )
-
-
-_NEXT = {
-    401: "the kubeconfig's credentials are not accepted; look at their age with `kubeadm certs check-expiration` "
-    "on a control plane",
-    403: "`kubectl auth can-i --list` shows what these credentials may do; right after a start of the API server, "
-    "run the command again",
-    404: "look at what exists with `kubectl get` or `kubectl api-resources`, then run the command again",
-    409: "somebody else changed it at the same moment; run the command again",
-    429: "the API server is busy or a disruption budget holds; run the command again later",
-    500: "look at the API server's log on a control plane: `crictl logs $(crictl ps -q --name kube-apiserver)`",
-}
 
 
 def no_answer(server: str, method: str, path: str, error: Exception) -> ApiError:
