@@ -126,6 +126,11 @@ def real(servers: list[Sshd]) -> list[Sshd]:  # noqa: F811
     return servers
 
 
+def as_in_the_foreground() -> None:
+    """Let a process be interrupted, also where the tests themselves run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 root = pytest.mark.skipif(os.geteuid() != 0, reason="it runs as root here")
 
 
@@ -193,6 +198,7 @@ def test_ctrl_c_ends_it_at_once(call: Call, real: list[Sshd], tmp_path: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=as_in_the_foreground,
     )
     wait_until(begun.exists, 30)
     asked = time.monotonic()

@@ -1,7 +1,6 @@
 """The library, its examples and ad-hoc commands, on machines without a cluster."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import clusterctl
 from clusterctl.engine.events import Event, StepChanged
 from clusterctl.errors import HostKeyError
 from clusterctl.lab.lab import Lab
+from tests.cli.test_exec import as_in_the_foreground
 from tests.e2e.conftest import LabFactory
 from tests.e2e.test_bootstrap import clusterctl as called
 from tests.e2e.test_bootstrap import command
@@ -113,12 +113,17 @@ def test_a_machine_whose_power_is_cut_in_the_middle(machines: Lab, tmp_path: Pat
     assert "w1: the connection broke" in err
 
 
-@pytest.mark.skipif(not hasattr(os, "setsid"), reason="needs process groups")
 def test_ctrl_c_on_many_machines(machines: Lab) -> None:
     """It ends at once, and says that what was begun may go on."""
     words = ("exec", "worker", "--read-only", "--", "touch /run/begun; sleep 60")
     machines.run("w2", "sudo rm -f /run/begun")
-    process = subprocess.Popen(command(machines, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(machines, *words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=as_in_the_foreground,
+    )
     _until_begun(machines, "w2")
     process.send_signal(signal.SIGINT)
 
