@@ -81,6 +81,23 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_words_of_a_program_are_its_own(
+    call: Call,  # noqa: F811
+    machines: FakeMachines,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The audit trail names it, and keeps nothing of what it was called with."""
+    monkeypatch.setattr(sys, "argv", ["/opt/bin/deploy", "--password", "hunter22"])
+
+    with clusterctl.connect("inventory.yaml") as session:
+        clusterctl.run(session, TWO_STEPS)
+
+    (trail,) = (tmp_path / "state" / "clusterctl" / "runs").glob("*.ndjson")
+    assert '"command": "deploy"' in trail.read_text()
+    assert "hunter22" not in trail.read_text()
+
+
 def test_a_run_in_a_thread_of_its_own(call: Call, machines: FakeMachines) -> None:  # noqa: F811
     """Signals belong to the program's main thread; a run elsewhere leaves them alone."""
 

@@ -2,10 +2,10 @@
 
 import getpass
 import os
-import shlex
 import socket
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 def operator() -> str:
@@ -17,19 +17,20 @@ def operator() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _typed() -> str:
-    return shlex.join(sys.argv)
+def _program() -> str:
+    """The name of a program that uses clusterctl; its words are its own, and may hold a secret."""
+    return Path(sys.argv[0]).name or "python"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of clusterctl, or of a program that uses it.
 
-    ``text`` is what was typed; it never holds a secret: those come from files and prompts. ``options`` are the words
-    that a command on the same inventory begins with, ``drain`` those that follow a verb that drains.
+    ``text`` is what was typed, of clusterctl's own words: they never hold a secret, which come from files and prompts.
+    ``options`` are the words that a command on the same inventory begins with, ``drain`` those that follow a verb that drains.
     """
 
-    text: str = field(default_factory=_typed)
+    text: str = field(default_factory=_program)
     options: tuple[str, ...] = ()
     drain: tuple[str, ...] = ()
 
