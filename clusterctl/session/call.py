@@ -27,7 +27,8 @@ class Call:
     """One call of clusterctl, or of a program that uses it.
 
     ``text`` is what was typed, of clusterctl's own words: they never hold a secret, which come from files and prompts.
-    ``options`` are the words that a command on the same inventory begins with, ``drain`` those that follow a verb that drains.
+    ``options`` are the words that a command on the same inventory begins with, ``drain`` those that
+    follow a verb that drains.
     """
 
     text: str = field(default_factory=_program)
